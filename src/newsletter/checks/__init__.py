@@ -1,0 +1,1 @@
+"""One rule, one code, one function over all words."""

@@ -1,0 +1,368 @@
+"""newsletter.toml, read once into Settings. Nobody else reads it.
+
+Unknown keys are errors with a place and a suggestion; secrets are names
+(`env:NAME`, `file:PATH`) until the moment they are used, and print as stars.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from newsletter.errors import CouldNotRun, Finding, Where, did_you_mean
+
+FILE_NAME = "newsletter.toml"
+PLACEHOLDER_HOSTS = re.compile(r"(^|\.)(example\.(org|com|net)|example|invalid|test)$")
+"""Hosts of RFC 2606: may be previewed, never sent."""
+
+
+class Secret:
+    """A secret by name: `env:NAME` or `file:PATH`. The value is read when used and never printed."""
+
+    __slots__ = ("_root", "name")
+
+    def __init__(self, name: str, root: Path | None = None) -> None:
+        if not re.match(r"^(env|file):.+", name):
+            raise ValueError(
+                "write `env:NAME` or `file:PATH`; a secret's value never stands in this file"
+            )
+        self.name = name
+        self._root = root or Path()
+
+    def reveal(self) -> str:
+        kind, _, rest = self.name.partition(":")
+        if kind == "env":
+            if rest not in os.environ:
+                raise CouldNotRun(
+                    Finding(
+                        "NL106",
+                        f"the environment variable {rest} is not set",
+                        help=f"set {rest}, or name another place in {FILE_NAME}",
+                    )
+                )
+            return os.environ[rest]
+        try:
+            return (self._root / rest).read_text("utf-8").strip()
+        except OSError as error:
+            raise CouldNotRun(
+                Finding(
+                    "NL106",
+                    f"the secret's file {rest} cannot be read: {error.strerror}",
+                    help="check the path and that this account may read it",
+                )
+            ) from error
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+
+def _secret(value: object) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("write `env:NAME` or `file:PATH`")  # noqa: TRY004 - pydantic turns ValueError into a finding
+    return Secret(value)
+
+
+def _zone(value: object) -> ZoneInfo:
+    if isinstance(value, ZoneInfo):
+        return value
+    try:
+        return ZoneInfo(str(value))
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError("not a time zone; write a name such as Europe/Berlin") from error
+
+
+SecretField = Annotated[Secret, BeforeValidator(_secret)]
+Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
+LanguageTag = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")]
+Mailbox = Annotated[
+    str, Field(pattern=r"^[^@\s<>\x00-\x1f\x7f]{1,64}@[^@\s<>\x00-\x1f\x7f]{1,255}$")
+]
+OneLine = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+
+
+class Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class Publication(Table):
+    """What is published, in which languages, in which zone the month is counted."""
+
+    title: OneLine
+    url: HttpUrl
+    """Where readers find the site; every absolute link in page and mail begins with it."""
+    languages: Annotated[tuple[LanguageTag, ...], Field(min_length=1)] = ("en",)
+    """The first is the fallback for what is not translated."""
+    time_zone: Zone = ZoneInfo("UTC")
+    subject: Literal["health", "general"] = "general"
+    """`health` asks for explicit consent (GDPR Art. 9) and for clinical review of articles."""
+
+
+class Sender(Table):
+    """Who the mail is from: the From line, the mailbox that is read, the postal address."""
+
+    name: OneLine
+    address: Mailbox
+    reply_to: Mailbox | None = None
+    postal_address: OneLine
+    list_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$", max_length=255)]
+    """RFC 2919: stable for the life of the list."""
+    bounce_domain: str | None = None
+    """Domain of the envelope sender `b+TOKEN@...` (VERP); None: the sender's address itself."""
+
+
+class Month(Table):
+    """When the one issue of a month is due, in the publication's zone."""
+
+    day: Annotated[int, Field(ge=1, le=28)] = 1
+    time: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "09:00"
+    catch_up_days: Annotated[int, Field(ge=0, le=27)] = 6
+    """How long after the due moment an approved issue is still sent by itself."""
+    minimum_gap_days: Annotated[int, Field(ge=0, le=27)] = 14
+    """At least this many days between the opening of two issues."""
+    approvals: Annotated[int, Field(ge=1, le=2)] = 1
+    notify: Mailbox | None = None
+    """Who gets a word when an issue is due and not approved, or ended with somebody in doubt."""
+
+
+class Approver(Table):
+    key: str | None = None
+    """Ed25519 public key, base64; without it an approval is shown as unauthenticated."""
+
+
+class Store(Table):
+    """Where people's data lies. Relative paths are below the publication."""
+
+    url: str = "sqlite:///subscribers/newsletter.db"
+    witness: str = "subscribers/witness.json"
+    journal: str = "subscribers/journal.jsonl"
+    record: str = "content/record"
+    """Folder of the public record, one file per issue: numbers only, never a person."""
+
+
+class Web(Table):
+    """The forms, and where they are reached."""
+
+    public_url: HttpUrl | None = None
+    """None: the publication's url."""
+    bind: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")] = "127.0.0.1:8000"
+    trusted_proxies: tuple[str, ...] = ()
+
+
+class Retention(Table):
+    unconfirmed_hours: Annotated[int, Field(ge=1)] = 48
+    withdrawn_evidence_days: Annotated[int, Field(ge=0)] = 1095
+    """Evidence of a withdrawn consent is kept this long (default three years)."""
+
+
+class Smtp(Table):
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 25
+    security: Literal["tls", "starttls", "none"] = "starttls"
+    user: str | None = None
+    password: SecretField | None = None
+
+
+class Delivery(Table):
+    transport: Literal["smtp", "outbox"] = "smtp"
+    rate_per_second: Annotated[float, Field(gt=0)] | None = None
+    """None: as fast as the relay takes them."""
+    connections: Annotated[int, Field(ge=1, le=64)] = 4
+    outbox_path: str = "outbox"
+    smtp: Smtp = Smtp()
+
+
+class Processor(Table):
+    """A third party that handles readers' addresses (GDPR Art. 28), named to readers by itself."""
+
+    host: str
+    purpose: OneLine
+    agreement_date: str
+    region: OneLine
+
+
+class News(Table):
+    feeds: str = "content/feeds.toml"
+    window_days: Annotated[int, Field(ge=1)] = 45
+    """Items older than this are not proposed."""
+
+
+class Backup(Table):
+    recipients: tuple[str, ...] = ()
+    """age public keys; a backup is readable by them alone."""
+
+
+class Settings(Table):
+    """A publication's whole configuration. `root` is the folder that holds newsletter.toml."""
+
+    root: Path
+    publication: Publication
+    sender: Sender
+    month: Month = Month()
+    approvers: dict[str, Approver] = {}
+    store: Store = Store()
+    web: Web = Web()
+    retention: Retention = Retention()
+    delivery: Delivery = Delivery()
+    processors: dict[str, Processor] = {}
+    news: News = News()
+    backup: Backup = Backup()
+
+    @model_validator(mode="after")
+    def _root_is_absolute(self) -> Settings:
+        if not self.root.is_absolute():
+            raise ValueError("root must be absolute")
+        return self
+
+    @property
+    def public_url(self) -> str:
+        """Where the forms are reached, without a slash at the end."""
+        return (self.web.public_url or self.publication.url).rstrip("/")
+
+    @property
+    def site_url(self) -> str:
+        """Where the site is reached, without a slash at the end."""
+        return self.publication.url.rstrip("/")
+
+    def path(self, relative: str) -> Path:
+        """A configured path, absolute."""
+        return self.root / relative
+
+
+def load(root: Path) -> Settings:
+    """Read `root`/newsletter.toml.
+
+    Raises:
+        CouldNotRun: the file is missing, is no TOML, or does not say what it must;
+            every finding at once, each with its line and column.
+    """
+    root = root.resolve()
+    file = root / FILE_NAME
+    try:
+        source = file.read_text("utf-8")
+    except FileNotFoundError:
+        raise CouldNotRun(
+            Finding(
+                "NL101",
+                f"there is no {FILE_NAME} here",
+                Where(str(file)),
+                help="run `newsletter init my-letter` to make a publication, or name one with --root",
+            )
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CouldNotRun(
+            Finding(
+                "NL102",
+                f"{FILE_NAME} cannot be read: {error}",
+                Where(FILE_NAME),
+                help="it must be a readable UTF-8 file",
+            )
+        ) from error
+    try:
+        tables = tomllib.loads(source)
+    except tomllib.TOMLDecodeError as error:
+        line, column = _position_in_message(str(error), source)
+        text = source.splitlines()[line - 1] if 0 < line <= len(source.splitlines()) else ""
+        raise CouldNotRun(
+            Finding(
+                "NL103",
+                f"{FILE_NAME} is not TOML: {str(error).split(' (at')[0]}",
+                Where(FILE_NAME, line, column, 1, text),
+                help='strings need quotes: title = "My letter"',
+            )
+        ) from error
+    try:
+        settings = Settings(root=root, **tables)
+    except ValidationError as error:
+        raise CouldNotRun(*(_finding(item, source) for item in error.errors())) from None
+    password = settings.delivery.smtp.password
+    if password is not None:
+        password._root = root
+    return settings
+
+
+def _position_in_message(message: str, source: str) -> tuple[int, int]:
+    found = re.search(r"line (\d+), column (\d+)", message)
+    return (int(found[1]), int(found[2])) if found else (max(1, source.count("\n")), 1)
+
+
+def known_keys(path: tuple[str, ...]) -> list[str]:
+    """Keys that may stand at `path` ("delivery", "smtp"), for suggestions and the reference page."""
+    model: Any = Settings
+    for name in path:
+        field = (
+            model.model_fields.get(name)
+            if isinstance(model, type) and issubclass(model, Table)
+            else None
+        )
+        if field is None:
+            model = {"approvers": Approver, "processors": Processor}.get(path[0], Settings)
+            continue
+        model = field.annotation
+    if not (isinstance(model, type) and issubclass(model, Table)):
+        model = {"approvers": Approver, "processors": Processor}.get(
+            path[0] if path else "", Settings
+        )
+    return [name for name in model.model_fields if name != "root"]
+
+
+def _finding(item: Any, source: str) -> Finding:
+    path = tuple(str(part) for part in item["loc"])
+    where = _where(path, source)
+    dotted = ".".join(path)
+    match item["type"]:
+        case "extra_forbidden":
+            known = known_keys(path[:-1])
+            help_text = did_you_mean(path[-1], known) or f"known here: {', '.join(known)}"
+            return Finding("NL104", f"unknown key `{dotted}`", where, "not a setting", help_text)
+        case "missing":
+            return Finding(
+                "NL105",
+                f"`{dotted}` is missing",
+                where,
+                "",
+                f"add `{path[-1]} = ...`"
+                + (f" under [{'.'.join(path[:-1])}]" if path[:-1] else ""),
+            )
+        case _:
+            message = str(item["msg"]).removeprefix("Value error, ")
+            return Finding(
+                "NL107",
+                f"`{dotted}`: {message}",
+                where,
+                "this value",
+                "see `newsletter explain NL107`",
+            )
+
+
+def _where(path: tuple[str, ...], source: str) -> Where:
+    """The line of a dotted key: its own, or that of the nearest table above it that exists."""
+    lines = source.splitlines()
+    table: tuple[str, ...] = ()
+    best = Where(FILE_NAME, 1, 1, 1, lines[0] if lines else "")
+    for number, line in enumerate(lines, 1):
+        header = re.match(r"\s*\[\[?\s*([^\]]+?)\s*\]", line)
+        if header:
+            table = tuple(part.strip().strip("\"'") for part in header[1].split("."))
+            if path[: len(table)] == table:
+                best = Where(FILE_NAME, number, line.index("[") + 1, len(header[0].strip()), line)
+            continue
+        key = re.match(r"\s*([A-Za-z0-9_\-\"'.]+)\s*=", line)
+        if (
+            key
+            and (*table, *(part.strip("\"'") for part in key[1].split(".")))
+            == path[: len(table) + key[1].count(".") + 1]
+        ):
+            column = line.index(key[1]) + 1
+            return Where(FILE_NAME, number, column, len(key[1]), line)
+    return best

@@ -1,0 +1,1 @@
+"""The one room that sees a text and an address: ledger, message, send loop."""

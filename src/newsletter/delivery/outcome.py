@@ -1,0 +1,78 @@
+"""What one try came to, and the Transport that tells it. Nothing here knows a database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Stage(StrEnum):
+    """How far the dialogue got (RFC 5321 §3)."""
+
+    CONNECT = "connect"
+    GREETING = "greeting"
+    HELLO = "hello"
+    STARTTLS = "starttls"
+    AUTH = "auth"
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"
+    TERMINATOR = "terminator"
+    """The final dot was, or may have been, written."""
+
+
+class Kind(StrEnum):
+    ACCEPTED = "accepted"
+    """250 after the final dot: the next hop took it. Does not promise an inbox."""
+    DEFERRED = "deferred"
+    """A later try may succeed; the message certainly was not taken."""
+    REJECTED = "rejected"
+    """5xx to RCPT or to the dot, and only those: the reader's mailbox said no."""
+    OUR_FAULT = "our_fault"
+    """5xx to greeting, STARTTLS, AUTH or MAIL: about us, not the reader. The sender pauses."""
+    IN_DOUBT = "in_doubt"
+    """Cut, timed out or nonsense after the terminator: nobody can say (RFC 1047)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`code` is the RFC 5321 reply, `enhanced` the RFC 3463 status, `reply` the words with addresses cut out."""
+
+    kind: Kind
+    stage: Stage
+    code: int | None = None
+    enhanced: str | None = None
+    reply: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """RFC 5321: who sends, and the one who gets it. `smtputf8` when the local part is not ASCII."""
+
+    sender: str
+    recipient: str
+    smtputf8: bool = False
+
+    def __repr__(self) -> str:
+        return "Envelope(***)"
+
+
+class Connection(Protocol):
+    """One conversation with a relay; used by one thread."""
+
+    def send(self, envelope: Envelope, message: bytes) -> Outcome:
+        """Offer one message (CRLF bytes). Never raises for anything the network does."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Transport(Protocol):
+    """A way out of the house. Two real ones: smtp, outbox."""
+
+    name: str
+
+    def connect(self) -> Connection:
+        """A new conversation, lazily opened: the first `send` may report CONNECT trouble."""
+        ...

@@ -1,0 +1,47 @@
+"""Writing files so that half of one is never seen.
+
+A file is written beside its place, flushed to the disk and renamed over it;
+the folder is flushed after it, or the rename itself could be lost with the
+power (the step that chasquid leaves out and mox takes).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and new names inside `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomic(path: Path, data: bytes, mode: int = 0o644, *, durable: bool = True) -> None:
+    """Replace `path` by `data` in one step; a reader sees the old bytes or the new.
+
+    `durable=False` skips the two fsyncs, for files that can be made again.
+    """
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(6)}.new")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Whether `path`, every link followed, lies in `folder`, every link followed."""
+    return path.resolve().is_relative_to(folder.resolve())

@@ -1,0 +1,1 @@
+"""A month's Issue, one Edition a language, frozen and approved."""

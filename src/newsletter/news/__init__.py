@@ -1,0 +1,1 @@
+"""Feeds become NewsItems; the editor picks."""

@@ -1,0 +1,1 @@
+"""When: the month, the witness, the tick."""

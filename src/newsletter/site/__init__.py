@@ -1,0 +1,1 @@
+"""Articles and frozen issues become pages in public/."""

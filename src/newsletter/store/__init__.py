@@ -1,0 +1,1 @@
+"""Engine, transactions, tables, migrations. Queries live in the rooms that ask."""

@@ -1,0 +1,1 @@
+"""Addresses, consent, states, the vault."""

@@ -1,0 +1,1 @@
+"""The public ASGI app: the site, the forms, one click out."""
