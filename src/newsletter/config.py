@@ -68,7 +68,7 @@ def _secret(value: object) -> Secret:
     if isinstance(value, Secret):
         return value
     if not isinstance(value, str):
-        raise ValueError("write `env:NAME` or `file:PATH`")  # noqa: TRY004 - pydantic turns ValueError into a finding
+        raise ValueError("write `env:NAME` or `file:PATH`")
     return Secret(value)
 
 
