@@ -78,7 +78,7 @@ class Findings(NewsletterError):
         super().__init__(f"{len(self.findings)} findings")
 
 
-class CouldNotRun(NewsletterError):  # noqa: N818 - reads as the sentence it is
+class CouldNotRun(NewsletterError):
     """Usage, configuration, key or port: nothing was tried. Carries a Finding for the same shape."""
 
     exit_code = 2

@@ -1,0 +1,1 @@
+"""Which articles and news belong to an issue, and in which order."""

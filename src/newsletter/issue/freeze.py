@@ -1,0 +1,1 @@
+"""Approved bytes and their manifest: write, read, verify."""
