@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from newsletter.errors import CouldNotRun, Finding, Where, did_you_mean
 
@@ -64,12 +72,12 @@ class Secret:
     __str__ = __repr__
 
 
-def _secret(value: object) -> Secret:
+def _secret(value: object, info: ValidationInfo) -> Secret:
     if isinstance(value, Secret):
         return value
     if not isinstance(value, str):
         raise ValueError("write `env:NAME` or `file:PATH`")
-    return Secret(value)
+    return Secret(value, (info.context or {}).get("root"))
 
 
 def _zone(value: object) -> ZoneInfo:
@@ -282,13 +290,9 @@ def load(root: Path) -> Settings:
             )
         ) from error
     try:
-        settings = Settings(root=root, **tables)
+        return Settings.model_validate({"root": root, **tables}, context={"root": root})
     except ValidationError as error:
         raise CouldNotRun(*(_finding(item, source) for item in error.errors())) from None
-    password = settings.delivery.smtp.password
-    if password is not None:
-        password._root = root
-    return settings
 
 
 def _position_in_message(message: str, source: str) -> tuple[int, int]:

@@ -47,7 +47,8 @@ class Language:
     @cached_property
     def locale(self) -> Locale:
         try:
-            return Locale.parse(self.tag, sep="-")
+            # Bare "en" is World English: "1 November 2026", not the American order.
+            return Locale.parse("en-001" if self.tag == "en" else self.tag, sep="-")
         except (UnknownLocaleError, ValueError):
             return Locale("en")
 
@@ -59,7 +60,7 @@ class Language:
     @property
     def name(self) -> str:
         """The language's name in itself: "Deutsch", "Русский"."""
-        name = self.locale.get_display_name() or self.tag
+        name = self.locale.languages.get(self.locale.language) or self.tag
         return name[0].upper() + name[1:]
 
     @property

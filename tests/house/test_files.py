@@ -1,0 +1,40 @@
+"""A reader of a file sees the old bytes or the new, never half."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from newsletter.files import is_inside, write_atomic
+
+
+def test_a_write_that_fails_leaves_the_old_bytes_and_no_litter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a"
+    write_atomic(file, b"old")
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomic(file, b"new")
+    assert file.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_private_file_is_never_open_to_others_not_even_while_written(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "key", b"secret", mode=0o600)
+    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_link_out_of_the_folder_is_not_inside(tmp_path: Path) -> None:
+    inside = tmp_path / "content"
+    inside.mkdir()
+    (inside / "link").symlink_to("/etc/hostname")
+    assert not is_inside(inside / "link", inside)
+    assert not is_inside(inside / ".." / "x", inside)
+    assert is_inside(inside / "x", inside)
