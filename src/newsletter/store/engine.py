@@ -1,0 +1,205 @@
+"""A Store: one database, read through snapshots and written by one transaction at a time.
+
+    with store.read() as tx:        a consistent snapshot; writing in it is refused
+    with store.write() as tx:       BEGIN IMMEDIATE ... COMMIT, or ROLLBACK on any exception
+
+SQLite by default, PostgreSQL where the publisher has one. Both give the same
+promise: what happens inside `write` is seen by others whole or not at all,
+and no two writes are interleaved.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from newsletter.errors import CouldNotRun, Finding
+from newsletter.store import place, schema
+
+BUSY_SECONDS = 30
+"""How long a write waits for another process. A bulk import commits every second or so."""
+
+WRITERS_LOCK = 0x6E6C_7772
+"""PostgreSQL advisory lock that stands in for SQLite's one writer ("nlwr")."""
+
+
+class Store:
+    """One database. Threads may share it; `dialect` says which kind it is.
+
+    Not for use across a fork: open a new one in the child.
+    """
+
+    def __init__(
+        self, reader: Engine, writer: Engine, dialect: Literal["sqlite", "postgresql"]
+    ) -> None:
+        self.dialect = dialect
+        self._reader = reader
+        self._writer = writer
+        self._turn = threading.Lock()
+        self._owner: int | None = None
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A snapshot: every query inside sees the same moment."""
+        with self._reader.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self, *, durable: bool = True) -> Iterator[Connection]:
+        """One transaction, alone among the writers, committed on the way out.
+
+        `durable=False` is for the sender's commit per message, which touches
+        only rows it has claimed. On SQLite such a commit survives the death of
+        the process but perhaps not a loss of power (`synchronous=NORMAL`); on
+        PostgreSQL it is as durable as any, but runs beside others of its kind.
+
+        Raises:
+            RuntimeError: this thread is already inside a `write`.
+        """
+        if self.dialect == "postgresql":
+            with self._writer.connect() as connection, connection.begin():
+                kind = "" if durable else "_shared"
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock{kind}({WRITERS_LOCK})")
+                yield connection
+            return
+        if self._owner == threading.get_ident():
+            raise RuntimeError("a write inside a write: pass the open transaction on instead")
+        with self._turn:
+            self._owner = threading.get_ident()
+            try:
+                with self._writer.connect() as connection:
+                    self._synchronous("FULL" if durable else "NORMAL", connection)
+                    with connection.begin():
+                        yield connection
+            finally:
+                self._owner = None
+
+    @staticmethod
+    def _synchronous(level: str, connection: Connection) -> None:
+        # The pragma is refused inside a transaction, so it goes to the driver
+        # before BEGIN; the connection remembers it, one statement per change.
+        if connection.info.get("synchronous") != level:
+            driver = connection.connection.dbapi_connection
+            assert driver is not None
+            driver.cursor().execute(f"PRAGMA synchronous={level}")
+            connection.info["synchronous"] = level
+
+    def migrate(self) -> None:
+        """Bring the tables to this program's version, in one transaction; nothing when they are.
+
+        Raises:
+            CouldNotRun: NL801, the database was written by a newer program.
+        """
+        with self.read() as tx:
+            if schema.is_current(tx):
+                return
+        with self.write() as tx:
+            schema.upgrade(tx)
+
+    def close(self) -> None:
+        self._reader.dispose()
+        self._writer.dispose()
+
+
+def open_store(url: str) -> Store:
+    """Open the database at `url`; the SQLite file and its folder are made when missing.
+
+    `url` is `sqlite:////absolute/path` or `postgresql://...`; a relative SQLite
+    path counts from the working directory.
+
+    Raises:
+        CouldNotRun: NL802 no such kind of database, NL803 others may read the
+            file or its folder, NL804 it cannot be opened, NL801 it is newer than
+            this program.
+    """
+    try:
+        parsed = sa.make_url(url)
+        kind = parsed.get_backend_name()
+    except sa.exc.ArgumentError as error:
+        raise CouldNotRun(_unknown_kind()) from error
+    if kind == "sqlite":
+        store = _sqlite(parsed)
+    elif kind in ("postgresql", "postgres"):
+        store = _postgresql(parsed.set(drivername="postgresql+psycopg"))
+    else:
+        raise CouldNotRun(_unknown_kind())
+    try:
+        with store.read() as tx:
+            schema.is_current(tx)
+    except (sa.exc.DatabaseError, sa.exc.InterfaceError) as error:
+        store.close()
+        raise CouldNotRun(
+            Finding(
+                "NL804",
+                f"the database cannot be opened: {str(error.orig).splitlines()[0]}",
+                help="see that the path or server in `[store] url` is right and is a database",
+            )
+        ) from error
+    except CouldNotRun:
+        store.close()
+        raise
+    return store
+
+
+def _unknown_kind() -> Finding:
+    # The URL may hold a password, so it is not repeated here.
+    return Finding(
+        "NL802",
+        "the store's url names no database this program knows",
+        help="write `sqlite:///subscribers/newsletter.db` or `postgresql://user@host/name`",
+    )
+
+
+def _sqlite(url: sa.URL) -> Store:
+    if not url.database or url.database == ":memory:":
+        raise CouldNotRun(_unknown_kind())
+    place.prepare(url.database)
+
+    def engine(begin: str, read_only: bool, pool: int) -> Engine:
+        made = sa.create_engine(
+            url,
+            pool_size=pool,
+            max_overflow=32 if read_only else 0,
+            connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        )
+
+        @sa.event.listens_for(made, "connect")
+        def _connect(driver, _record) -> None:  # type: ignore[no-untyped-def]
+            driver.isolation_level = None  # BEGIN is ours: the driver would send a plain one, late
+            for pragma in (
+                "journal_mode=WAL",
+                "foreign_keys=ON",
+                "secure_delete=ON",
+                "synchronous=FULL",
+                "cache_size=-16000",
+                f"query_only={'ON' if read_only else 'OFF'}",
+            ):
+                driver.execute(f"PRAGMA {pragma}")
+
+        @sa.event.listens_for(made, "begin")
+        def _begin(connection: Connection) -> None:
+            connection.exec_driver_sql(begin)
+
+        return made
+
+    return Store(engine("BEGIN", True, 8), engine("BEGIN IMMEDIATE", False, 1), "sqlite")
+
+
+def _postgresql(url: sa.URL) -> Store:
+    try:
+        writer = sa.create_engine(url, pool_size=8, max_overflow=32, pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise CouldNotRun(
+            Finding(
+                "NL804",
+                "the driver for PostgreSQL is not installed",
+                help="install the extra: newsletter[postgres]",
+            )
+        ) from error
+    reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return Store(reader, writer, "postgresql")
