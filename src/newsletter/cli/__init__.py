@@ -1,5 +1,16 @@
-"""The command line."""
+"""The command line: one thin module per group of commands, one renderer of findings.
+
+stdout is data, stderr is talk. Exit codes: 0 done; 1 findings, nothing
+published and nothing sent; 2 could not run; 3 sent in part or in doubt.
+"""
+
+from __future__ import annotations
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line and leave with its exit code."""
+    import sys
+
+    from newsletter.cli.app import run
+
+    sys.exit(run(sys.argv[1:]))
