@@ -1,0 +1,118 @@
+"""content/issues/PERIOD/letter.LANG.md: the editor's letter and choices for one issue."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+from newsletter.config import Settings
+from newsletter.content import mapping, source
+from newsletter.content.fields import Fields
+from newsletter.content.model import Letter, Pick
+from newsletter.content.source import Text
+from newsletter.errors import Finding, Findings, Level, Where
+
+_NEVER = dt.date(1, 1, 1)
+_URL = re.compile(r"https?://[^\s/?#]+\S*")
+
+
+def path(period: str, language: str) -> str:
+    """Where a letter lies, relative to the publication."""
+    return f"content/issues/{period}/letter.{language}.md"
+
+
+def load(settings: Settings, period: str) -> dict[str, Letter]:
+    """The letters of `period`, one for each language of the publication, in its order.
+
+    Raises:
+        Findings: a letter is missing or wrong; everything at once.
+    """
+    letters: dict[str, Letter] = {}
+    findings: list[Finding] = []
+    for language in settings.publication.languages:
+        name = path(period, language)
+        file = settings.root / name
+        if not file.is_file():
+            findings.append(
+                Finding(
+                    "NL232",
+                    f"the letter of {period} is missing in {language}",
+                    Where(name),
+                    help=f"write {name}, or run `newsletter new issue {period}`",
+                )
+            )
+            continue
+        data = source.read_bytes(settings.root, file)
+        if isinstance(data, Finding):
+            findings.append(data)
+            continue
+        text, problems = source.decode(name, data)
+        findings += problems
+        if text is None:
+            continue
+        letter, problems = read(text, period, language)
+        findings += problems
+        if letter is not None:
+            letters[language] = letter
+    if any(finding.level is Level.ERROR for finding in findings):
+        raise Findings(findings)
+    return letters
+
+
+def read(text: Text, period: str, language: str) -> tuple[Letter | None, list[Finding]]:
+    """The letter in `text`; None when a finding is an error."""
+    entries, findings = mapping.read(text)
+    if not entries and not findings:
+        findings.append(
+            Finding(
+                "NL207",
+                f"{text.path} has no front matter",
+                text.where(1),
+                help="begin the file with ---, `subject: ...`, `preheader: ...` and ---",
+            )
+        )
+    if not entries:
+        return None, findings
+    fields = Fields(text, entries, findings, "a letter")
+    letter = Letter(
+        period=period,
+        language=language,
+        subject=fields.string("subject", required=True, longest=150, example="What PD-L1 means"),
+        preheader=fields.string("preheader", required=True, longest=200),
+        pins=_ids(fields, "pins"),
+        exclude=_ids(fields, "exclude"),
+        again=_ids(fields, "again"),
+        news=_news(fields),
+        body=text.body,
+        source=text.source,
+    )
+    fields.finish()
+    return (None if any(finding.level is Level.ERROR for finding in findings) else letter), findings
+
+
+def _ids(fields: Fields, name: str) -> tuple[str, ...]:
+    return tuple(id_ for id_, _ in fields.strings(name))
+
+
+def _news(fields: Fields) -> tuple[Pick, ...]:
+    picks = []
+    for item in fields.groups("news", "a news item"):
+        day = item.day("date", required=True)
+        pick = Pick(
+            id=item.string("id", required=True),
+            title=item.string("title", required=True, longest=300),
+            url=item.check(
+                "url",
+                _URL.fullmatch,
+                item.string("url", required=True),
+                "a whole http address",
+                "begin it with https://",
+            ),
+            source=item.string("source", required=True, longest=200),
+            kind=item.string("kind", longest=60) or "news",
+            date=day or _NEVER,
+            note=item.string("note", required=True, longest=1000),
+        )
+        item.finish()
+        picks.append(pick)
+    return tuple(picks)
