@@ -18,7 +18,9 @@ from newsletter.cli.report import render
 from newsletter.cli.trouble import Trouble, from_exception
 
 TABLE = (
+    Row("inbox", "newsletter.cli.start", "take mail on this machine and show it", "Start"),
     Row("explain", "newsletter.cli.words", "what a finding's code means and the way out", "Write"),
+    Row("news", "newsletter.cli.news", "what the feeds propose: list, pick", "Write"),
     Row("completion", "newsletter.cli.shell", "print the completion script of a shell", "Keep"),
 )
 """Every command that works, in the order of a month. One line each; no stubs."""
