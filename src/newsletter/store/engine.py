@@ -101,6 +101,14 @@ class Store:
         with self.write() as tx:
             schema.upgrade(tx)
 
+    @property
+    def id(self) -> bytes:
+        """16 random bytes, made with the tables: a copy has the same, another store another."""
+        with self.read() as tx:
+            found = schema.identity(tx)
+        assert found is not None, "migrate first"
+        return found
+
     def close(self) -> None:
         self._reader.dispose()
         self._writer.dispose()

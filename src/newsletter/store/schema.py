@@ -6,15 +6,19 @@ only when there is something to do.
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from newsletter.errors import CouldNotRun, Finding
+from newsletter.store.tables import facts
 
 REVISIONS = ("0001",)
 """Every released version of the tables, oldest first; a test holds it against the migrations."""
+
+STORE_ID = "store_id"
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -67,3 +71,10 @@ def upgrade(tx: Connection) -> None:
     )
     with Operations.context(context):
         context.run_migrations()
+    if identity(tx) is None:
+        tx.execute(facts.insert().values(name=STORE_ID, value=secrets.token_bytes(16)))
+
+
+def identity(tx: Connection) -> bytes | None:
+    """The 16 random bytes that tell this store from every other; None before the first migration."""
+    return tx.execute(sa.select(facts.c.value).where(facts.c.name == STORE_ID)).scalar()

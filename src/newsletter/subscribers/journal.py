@@ -1,0 +1,194 @@
+"""The journal of leaves and erasures, outside the database and its backups.
+
+    POST /leave -> append + fsync -> transaction -> 200
+    restore     -> replay: nobody who left or was erased comes back
+
+One JSON line for each, holding a random id and a keyed hash, never an address.
+A line counts once it ends in a newline; a torn one was never answered with 200
+and is passed over. Replaying is idempotent: a record applies only to a row
+whose consent epoch is not past it, so that a later opt-in is not undone, and
+no clock is asked.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from newsletter.files import sync_folder
+from newsletter.store.tables import subscribers
+from newsletter.subscribers import people, suppression
+from newsletter.subscribers.states import Reason
+
+BATCH = 400
+"""Records looked up at once; SQLite takes 32,766 variables in a statement, older ones 999."""
+
+
+class Kind(StrEnum):
+    LEAVE = "leave"
+    ERASE = "erase"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`epoch` is the row's consent epoch when the person left."""
+
+    kind: Kind
+    subscriber_id: str
+    suppression_key: bytes
+    epoch: int
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """How many records there were, how many changed the database, and how many were torn."""
+
+    entries: int
+    applied: int
+    torn: int
+
+
+class Journal:
+    """The file at `path` (0600), made on the first append. Threads and processes may share it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._turn = threading.Lock()
+
+    def append(
+        self,
+        kind: Kind,
+        subscriber_id: str,
+        suppression_key: bytes,
+        *,
+        epoch: int,
+        now: dt.datetime,
+    ) -> None:
+        """Write one record; when this returns it is on the disk."""
+        line = json.dumps(
+            {
+                "v": 1,
+                "kind": kind.value,
+                "subscriber": subscriber_id,
+                "key": suppression_key.hex(),
+                "epoch": epoch,
+                "at": now.astimezone(dt.UTC).isoformat(timespec="seconds"),
+            },
+            separators=(",", ":"),
+        ).encode()
+        with self._turn:
+            existed = self.path.exists()
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            try:
+                # A torn line gets its end, so that this one stands alone. One
+                # write of one short line: O_APPEND keeps processes apart.
+                torn = not _ends_whole(descriptor)
+                os.write(descriptor, b"\n" * torn + line + b"\n")
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            if not existed:
+                sync_folder(self.path.parent)
+
+    def entries(self) -> Iterator[Entry | None]:
+        """Every record, oldest first; None for a line that is torn or damaged."""
+        try:
+            file = self.path.open("rb")
+        except FileNotFoundError:
+            return
+        with file:
+            for line in file:
+                if line.strip():
+                    yield _entry(line)
+
+    def replay(self, tx: Connection) -> Replayed:
+        """Apply every record that this database has not seen, in the caller's write."""
+        counts = {"entries": 0, "applied": 0, "torn": 0}
+        batch: list[Entry] = []
+        for entry in self.entries():
+            if entry is None:
+                counts["torn"] += 1
+                continue
+            counts["entries"] += 1
+            batch.append(entry)
+            if len(batch) == BATCH:
+                counts["applied"] += _apply(tx, batch)
+                batch = []
+        counts["applied"] += _apply(tx, batch)
+        return Replayed(**counts)
+
+
+def _ends_whole(descriptor: int) -> bool:
+    size = os.fstat(descriptor).st_size
+    return size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"
+
+
+def _entry(line: bytes) -> Entry | None:
+    try:
+        read = json.loads(line)
+        return Entry(
+            Kind(read["kind"]),
+            str(read["subscriber"]),
+            bytes.fromhex(read["key"]),
+            int(read["epoch"]),
+            dt.datetime.fromisoformat(read["at"]),
+        )
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _apply(tx: Connection, batch: list[Entry]) -> int:
+    """Apply one batch; two queries when there is nothing to do."""
+    if not batch:
+        return 0
+    epochs = dict(
+        tx.execute(
+            sa.select(subscribers.c.id, subscribers.c.consent_epoch).where(
+                subscribers.c.id.in_([entry.subscriber_id for entry in batch])
+            )
+        ).tuples()
+    )
+    keys = [entry.suppression_key for entry in batch]
+    here = {
+        bytes(key)
+        for key in tx.execute(
+            sa.select(subscribers.c.suppression_key).where(subscribers.c.suppression_key.in_(keys))
+        ).scalars()
+    } | suppression.known(tx, keys)
+    applied = 0
+    for entry in batch:
+        epoch = epochs.get(entry.subscriber_id)
+        if epoch is None:
+            # The row is not here (erased since, or younger than the backup):
+            # what must stay is "do not mail", unless they are back as somebody new.
+            if entry.suppression_key not in here:
+                reason = Reason.ERASED if entry.kind is Kind.ERASE else Reason.LEFT
+                applied += suppression.add(tx, entry.suppression_key, reason, entry.at)
+                here.add(entry.suppression_key)
+        elif entry.kind is Kind.ERASE:
+            applied += people.erase(tx, entry.subscriber_id, entry.at)
+            del epochs[entry.subscriber_id]
+        elif epoch <= entry.epoch:
+            left = people.leave(tx, entry.subscriber_id, entry.at, "journal")
+            applied += bool(left and left.changed)
+            # This row's own count may have been set back by a restore. Past the
+            # record it must be, or a later opt-in would be undone next time.
+            tx.execute(
+                subscribers.update()
+                .where(
+                    subscribers.c.id == entry.subscriber_id,
+                    subscribers.c.consent_epoch <= entry.epoch,
+                )
+                .values(consent_epoch=entry.epoch + 1)
+            )
+    return applied

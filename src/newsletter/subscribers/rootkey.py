@@ -1,0 +1,157 @@
+"""The root key: 32 random bytes in a file of their own, away from the data.
+
+It opens the keyring in the database and does nothing else. Without it the
+database and every backup are random bytes; so it may not lie beside them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from newsletter.errors import CouldNotRun, Finding, Where
+from newsletter.files import is_inside, sync_folder, write_atomic
+
+VARIABLE = "NEWSLETTER_KEY_FILE"
+KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class RootKey:
+    """The key itself, and the file it can be read from again after a rotation (None in tests)."""
+
+    value: bytes
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.value) != KEY_BYTES:
+            raise ValueError("a root key has 32 bytes")
+
+    def __repr__(self) -> str:
+        return "RootKey(***)"
+
+
+def new(path: Path, *, publication: Path | None = None, database: Path | None = None) -> RootKey:
+    """Make a key file (0600) that did not exist.
+
+    Raises:
+        CouldNotRun: NL505 the place is not away from the data, NL507 there is a
+            file already, NL508 it cannot be written.
+    """
+    _away(path, publication, database)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise CouldNotRun(
+            Finding(
+                "NL507",
+                "there is a file already, and it may be the key to a list",
+                Where(str(path)),
+                help="name another file, or move this one away if you are sure. Nothing was changed",
+            )
+        ) from None
+    except OSError as error:
+        raise CouldNotRun(
+            Finding(
+                "NL508",
+                f"the key file cannot be written: {error.strerror}",
+                Where(str(path)),
+                help="name a place where this account may write, such as ~/.config/newsletter/key",
+            )
+        ) from error
+    value = secrets.token_bytes(KEY_BYTES)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(base64.b64encode(value) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    sync_folder(path.parent)
+    return RootKey(value, path)
+
+
+def save(key: RootKey, path: Path) -> None:
+    """Write `key` to `path` (0600) in one step, replacing what is there: the last act of a rotation."""
+    write_atomic(path, base64.b64encode(key.value) + b"\n", 0o600)
+
+
+def read(
+    environ: Mapping[str, str], *, publication: Path | None = None, database: Path | None = None
+) -> RootKey:
+    """The key that `NEWSLETTER_KEY_FILE` names.
+
+    `publication` and `database` (the SQLite file) are where the key may not lie.
+
+    Raises:
+        CouldNotRun: NL501 the variable is not set, NL502 no such file, NL503
+            others may read it, NL504 it holds no key, NL505 it lies with the data.
+    """
+    name = environ.get(VARIABLE, "")
+    if not name:
+        raise CouldNotRun(
+            Finding(
+                "NL501",
+                f"{VARIABLE} is not set, so readers' addresses stay closed",
+                help=f"make a key once with `newsletter key new FILE`, then `export {VARIABLE}=FILE`",
+            )
+        )
+    return load(Path(name), publication=publication, database=database)
+
+
+def load(path: Path, *, publication: Path | None = None, database: Path | None = None) -> RootKey:
+    """The key in the file `path`. Raises: as `read`, without NL501."""
+    where = Where(str(path))
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            raw = file.read(4096)
+    except OSError as error:
+        raise CouldNotRun(
+            Finding(
+                "NL502",
+                f"the key file cannot be read: {error.strerror}",
+                where,
+                help=f"see that {VARIABLE} names the file that `newsletter key new` made",
+            )
+        ) from error
+    if mode & 0o077:
+        raise CouldNotRun(
+            Finding(
+                "NL503",
+                f"others may read the key: the mode is {mode:o}",
+                where,
+                help=f"run `chmod 600 {path}`; if others had an account here, `newsletter key rotate`",
+            )
+        )
+    _away(path, publication, database)
+    try:
+        value = base64.b64decode(raw.strip(), validate=True)
+        return RootKey(value, path)
+    except (binascii.Error, ValueError) as error:
+        raise CouldNotRun(
+            Finding(
+                "NL504",
+                "the key file holds no key: it should be one line of 44 base64 characters",
+                where,
+                help="put back the file that `newsletter key new` made; a new key cannot open this list",
+            )
+        ) from error
+
+
+def _away(path: Path, publication: Path | None, database: Path | None) -> None:
+    beside = database is not None and path.resolve().parent == database.resolve().parent
+    if beside or (publication is not None and is_inside(path, publication)):
+        raise CouldNotRun(
+            Finding(
+                "NL505",
+                "the key lies with the data it protects",
+                Where(str(path)),
+                help="move it out of the publication's folder and away from the database and its"
+                f" backups, then set {VARIABLE} to its new place",
+            )
+        )

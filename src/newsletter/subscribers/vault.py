@@ -1,0 +1,163 @@
+"""The vault: the only place where an address is closed, opened, hashed or named in a link.
+
+Fields: AES-256-GCM, random nonce, bound to table, column and row, padded so
+that the length of an address does not show. Hashes and tokens: HMAC-SHA-256
+under a key for each purpose. Nothing in here prints what it knows.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hmac
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy.engine import Connection
+
+from newsletter.errors import NewsletterError
+from newsletter.store import Store
+from newsletter.subscribers import keyring, tokens
+from newsletter.subscribers.address import Address
+from newsletter.subscribers.keyring import Keys, Purpose
+from newsletter.subscribers.rootkey import RootKey, load
+
+NONCE_BYTES = 12
+BLOCK = 32
+"""Addresses are padded with NUL (which no address holds) to a multiple of this."""
+
+
+class Broken(NewsletterError):
+    """A sealed field does not open: it was altered, or moved here from another row."""
+
+
+class Vault:
+    """The opened keyring with its uses. Safe to share between threads."""
+
+    def __init__(self, root: RootKey, keys: Keys) -> None:
+        self._root = root
+        self._take(keys)
+
+    def _take(self, keys: Keys) -> None:
+        self._field = {g: AESGCM(key) for g, key in keys.of[Purpose.FIELD].items()}
+        self._keys = keys
+
+    def __repr__(self) -> str:
+        return "Vault(***)"
+
+    def follow(self, tx: Connection) -> None:
+        """Take up the new keys if another process has rotated them. One small query.
+
+        Raises:
+            CouldNotRun: NL506, the root key was changed too and its file does not say so.
+        """
+        if keyring.epoch(tx) == self._keys.epoch:
+            return
+        if self._root.path is not None:
+            self._root = load(self._root.path)
+        keys = keyring.opened(tx, self._root)
+        assert keys is not None
+        self._take(keys)
+
+    def index(self, address: Address) -> bytes:
+        """The blind index: how a row is found by its address."""
+        return self.indexes(address)[0]
+
+    def indexes(self, address: Address) -> tuple[bytes, ...]:
+        """The blind index under every generation, newest first: a rotation may be under way."""
+        return self._hashes(Purpose.INDEX, address)
+
+    def suppression_key(self, address: Address) -> bytes:
+        """What is left of an address that must not be mailed."""
+        return self._hashes(Purpose.SUPPRESSION, address)[0]
+
+    def evidence_key(self, address: Address) -> bytes:
+        """What consent evidence is found by."""
+        return self._hashes(Purpose.EVIDENCE, address)[0]
+
+    def _hashes(self, purpose: Purpose, address: Address) -> tuple[bytes, ...]:
+        text = address.key.encode()
+        return tuple(hmac.digest(key, text, "sha256") for key in self._keys.of[purpose].values())
+
+    def seal_address(self, subscriber_id: str, address: Address) -> bytes:
+        """generation (2 bytes), nonce (12), ciphertext and tag, for this row alone."""
+        generation, cipher = next(iter(self._field.items()))
+        text = address.mailbox.encode()
+        padded = text + b"\0" * (-len(text) % BLOCK)
+        nonce = os.urandom(NONCE_BYTES)
+        return generation.to_bytes(2) + nonce + cipher.encrypt(nonce, padded, _row(subscriber_id))
+
+    def open_address(self, subscriber_id: str, sealed: bytes) -> str:
+        """The mailbox to send to.
+
+        Raises:
+            Broken: altered, from another row, or sealed by a key that is gone.
+        """
+        cipher = self._field.get(int.from_bytes(sealed[:2]))
+        if cipher is None:
+            raise Broken("an address was sealed by a key that is not here")
+        nonce, body = sealed[2 : 2 + NONCE_BYTES], sealed[2 + NONCE_BYTES :]
+        try:
+            return cipher.decrypt(nonce, body, _row(subscriber_id)).rstrip(b"\0").decode()
+        except (InvalidTag, ValueError):
+            raise Broken("an address does not open in its row") from None
+
+    def sealed_by_current(self, sealed: bytes) -> bool:
+        """Whether a field has the newest generation, as all have after a rotation."""
+        return int.from_bytes(sealed[:2]) == next(iter(self._field))
+
+    def mail_token(self, link_id: bytes) -> str:
+        return self.token(tokens.Purpose.MAIL, link_id)
+
+    def read_mail_token(self, token: str) -> bytes | None:
+        return self.read_token(tokens.Purpose.MAIL, token)
+
+    def confirm_token(self, confirmation_id: bytes) -> str:
+        return self.token(tokens.Purpose.CONFIRM, confirmation_id)
+
+    def read_confirm_token(self, token: str) -> bytes | None:
+        return self.read_token(tokens.Purpose.CONFIRM, token)
+
+    def data_token(self, confirmation_id: bytes) -> str:
+        return self.token(tokens.Purpose.DATA, confirmation_id)
+
+    def read_data_token(self, token: str) -> bytes | None:
+        return self.read_token(tokens.Purpose.DATA, token)
+
+    def token(self, purpose: tokens.Purpose, name: bytes) -> str:
+        return tokens.make(next(iter(self._keys.of[Purpose.TOKEN].values())), purpose, name)
+
+    def read_token(self, purpose: tokens.Purpose, token: str) -> bytes | None:
+        return tokens.read(tuple(self._keys.of[Purpose.TOKEN].values()), purpose, token)
+
+    def message_id(self, delivery_id: str, domain: str) -> str:
+        """The Message-ID with its angle brackets: the same for the same delivery, for ever.
+
+        Source: RFC 5322 §3.6.4; 26 base32 letters are 130 bits, no host and no pid.
+        """
+        key = self._keys.of[Purpose.MESSAGE_ID][1]
+        name = base64.b32encode(hmac.digest(key, delivery_id.encode(), "sha256"))[:26]
+        return f"<{name.decode().lower()}@{domain}>"
+
+
+def unlock(store: Store, root: RootKey, now: dt.datetime) -> Vault:
+    """Open the store's vault; a store without people gets its first keys.
+
+    Raises:
+        CouldNotRun: NL506 wrong key, NL509 damaged keyring; nothing was written.
+    """
+    with store.read() as tx:
+        keys = keyring.opened(tx, root)
+    if keys is None:
+        with store.write() as tx:
+            keys = keyring.opened(tx, root)  # another process may have been first
+            if keys is None:
+                keyring.create(tx, root, now)
+                keys = keyring.opened(tx, root)
+    assert keys is not None
+    return Vault(root, keys)
+
+
+def _row(subscriber_id: str) -> bytes:
+    return b"subscribers|address|" + subscriber_id.encode()
