@@ -156,7 +156,9 @@ def _apply(tx: Connection, batch: list[Entry]) -> int:
             sa.select(subscribers.c.id, subscribers.c.consent_epoch).where(
                 subscribers.c.id.in_([entry.subscriber_id for entry in batch])
             )
-        ).tuples()
+        )
+        .tuples()
+        .all()
     )
     keys = [entry.suppression_key for entry in batch]
     here = {

@@ -71,9 +71,9 @@ def opened(tx: Connection, root: RootKey) -> Keys | None:
         )
     ).all()
     known = dict(
-        tx.execute(
-            sa.select(facts.c.name, facts.c.value).where(facts.c.name.in_([CHECK, EPOCH]))
-        ).tuples()
+        tx.execute(sa.select(facts.c.name, facts.c.value).where(facts.c.name.in_([CHECK, EPOCH])))
+        .tuples()
+        .all()
     )
     if not rows and not known:
         if _somebody_is_here(tx):
