@@ -1,0 +1,62 @@
+"""The ledger: one row per issue and reader, and every way it may change.
+
+Pure states in delivery/states.py; here are the guarded UPDATEs. Each takes the
+caller's transaction (`tx`), except `open_issue`, which owns its own.
+"""
+
+from newsletter.delivery.ledger.claims import (
+    anything_due,
+    begin,
+    claim,
+    exclude,
+    fence,
+    return_,
+)
+from newsletter.delivery.ledger.ending import Resolved, close, expire, halt, resolve
+from newsletter.delivery.ledger.lanes import NOTICES, Job, Lane
+from newsletter.delivery.ledger.opening import AlreadySent, Opened, Refused, Rules, open_issue
+from newsletter.delivery.ledger.recovery import (
+    LEASE,
+    Recovered,
+    doubt_everything,
+    recover,
+    register,
+    renew,
+    sign_off,
+)
+from newsletter.delivery.ledger.settling import settle
+from newsletter.delivery.ledger.sums import Line, Sum, lines, sums
+
+__all__ = [
+    "LEASE",
+    "NOTICES",
+    "AlreadySent",
+    "Job",
+    "Lane",
+    "Line",
+    "Opened",
+    "Recovered",
+    "Refused",
+    "Resolved",
+    "Rules",
+    "Sum",
+    "anything_due",
+    "begin",
+    "claim",
+    "close",
+    "doubt_everything",
+    "exclude",
+    "expire",
+    "fence",
+    "halt",
+    "lines",
+    "open_issue",
+    "recover",
+    "register",
+    "renew",
+    "resolve",
+    "return_",
+    "settle",
+    "sign_off",
+    "sums",
+]

@@ -1,0 +1,115 @@
+"""How an issue ends: expired, halted, resolved by evidence, closed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from newsletter.delivery.ledger.sums import sums
+from newsletter.delivery.states import State, may
+from newsletter.store.tables import deliveries, issues, notices, senders
+
+
+def expire(tx: Connection, now: dt.datetime) -> int:
+    """REJECT whoever still waits after `closes_at`; how many rows that was."""
+    over = sa.select(issues.c.period).where(issues.c.closes_at <= now)
+    changed = 0
+    for table, which in (
+        (deliveries, deliveries.c.period.in_(over)),
+        (notices, notices.c.closes_at <= now),
+    ):
+        changed += tx.execute(
+            sa.update(table)
+            .where(table.c.state.in_([State.QUEUED.value, State.DEFERRED.value]), which)
+            .values(state=State.REJECTED.value, reason="expired", settled_at=now)
+        ).rowcount
+    return changed
+
+
+def halt(tx: Connection, period: str, now: dt.datetime) -> int | None:
+    """Stop an issue that must not go on: EXCLUDE whatever has not begun.
+
+    How many readers will not get it; None when the issue is not open.
+    """
+    stopped = tx.execute(
+        sa.update(issues)
+        .where(issues.c.period == period, issues.c.state == "open")
+        .values(state="halted")
+    )
+    if not stopped.rowcount:
+        return None
+    return tx.execute(
+        sa.update(deliveries)
+        .where(
+            deliveries.c.period == period,
+            deliveries.c.state.in_([State.QUEUED.value, State.DEFERRED.value, State.CLAIMED.value]),
+        )
+        .values(state=State.EXCLUDED.value, reason="halted", claim_id=None, settled_at=now)
+    ).rowcount
+
+
+def close(tx: Connection, period: str, now: dt.datetime) -> bool:
+    """Close the issue when everybody has ended and nobody can change any more.
+
+    Somebody in doubt keeps it open until `closes_at`, so that the operator can
+    still decide. False when it is not time, or was closed before.
+    """
+    account = sums(tx, period)
+    if account is None or account.state == "closed" or account.pending:
+        return False
+    if account.in_doubt and now < account.closes_at and account.state == "open":
+        return False
+    tx.execute(
+        sa.update(issues).where(issues.c.period == period).values(state="closed", closed_at=now)
+    )
+    return True
+
+
+class Resolved(StrEnum):
+    DONE = "done"
+    UNKNOWN = "there is no such delivery in doubt"
+    SENDER_ALIVE = "its sender may still answer; wait until its lease has run out"
+    TOO_LATE = "the issue is closed, so nobody is sent it any more"
+
+
+def resolve(
+    tx: Connection, period: str, delivery_id: str, after: State, now: dt.datetime
+) -> Resolved:
+    """The operator's word, from evidence outside (a mail log, the reader): IN_DOUBT -> `after`.
+
+    Raises:
+        ValueError: `after` is not ACCEPTED, REJECTED or QUEUED.
+    """
+    if after not in (State.ACCEPTED, State.REJECTED, State.QUEUED):
+        raise ValueError(f"nobody can resolve a delivery to {after}")
+    assert may(State.IN_DOUBT, after)
+    row = tx.execute(
+        sa.select(deliveries.c.claim_id, issues.c.closes_at, issues.c.state)
+        .join(issues, issues.c.period == deliveries.c.period)
+        .where(
+            deliveries.c.id == delivery_id,
+            deliveries.c.period == period,
+            deliveries.c.state == State.IN_DOUBT.value,
+        )
+    ).first()
+    if row is None:
+        return Resolved.UNKNOWN
+    if tx.scalar(sa.select(senders.c.pid).where(senders.c.claim_id == row.claim_id)) is not None:
+        return Resolved.SENDER_ALIVE
+    if after is State.QUEUED and (now >= row.closes_at or row.state != "open"):
+        return Resolved.TOO_LATE
+    tx.execute(
+        sa.update(deliveries)
+        .where(deliveries.c.id == delivery_id, deliveries.c.state == State.IN_DOUBT.value)
+        .values(
+            state=after.value,
+            reason="resolved by the operator",
+            claim_id=None,
+            due_at=now,
+            settled_at=None if after is State.QUEUED else now,
+        )
+    )
+    return Resolved.DONE

@@ -1,0 +1,117 @@
+"""After a crash: what becomes of the rows a dead sender held. A live sender is never robbed.
+
+its life       CLAIMED    SENDING
+alive          -          -
+died           QUEUED     IN_DOUBT
+power lost     IN_DOUBT   IN_DOUBT    its SENDING may have been lost unsynced
+out of sight   IN_DOUBT   IN_DOUBT    and only when its lease has run out
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from newsletter.delivery.ledger import whereabouts
+from newsletter.delivery.ledger.whereabouts import Life, Whereabouts, life_of
+from newsletter.delivery.states import PENDING, State
+from newsletter.store.tables import deliveries, notices, senders
+
+LEASE = dt.timedelta(minutes=20)
+"""Longer than one message can take: 3 min for the data, 10 for the last answer (RFC 5321 §4.5.3.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """`back` rows wait again; `in_doubt` rows nobody can say anything about."""
+
+    back: int = 0
+    in_doubt: int = 0
+
+
+def register(tx: Connection, sender: str, ours: Whereabouts, now: dt.datetime) -> None:
+    """Write down who is sending, before the first claim."""
+    tx.execute(
+        sa.insert(senders).values(
+            claim_id=sender,
+            host=ours.host,
+            boot_id=ours.boot_id,
+            pid=ours.pid,
+            process_started=ours.process_started,
+            lease_until=now + LEASE,
+        )
+    )
+
+
+def renew(tx: Connection, sender: str, now: dt.datetime) -> bool:
+    """Still here. False when somebody took this sender for dead: it must stop."""
+    changed = tx.execute(
+        sa.update(senders).where(senders.c.claim_id == sender).values(lease_until=now + LEASE)
+    )
+    return changed.rowcount == 1
+
+
+def sign_off(tx: Connection, sender: str) -> None:
+    """The sender ended well and holds nothing."""
+    tx.execute(sa.delete(senders).where(senders.c.claim_id == sender))
+
+
+def recover(
+    tx: Connection,
+    ours: Whereabouts,
+    now: dt.datetime,
+    started: Callable[[int], str | None] = whereabouts.started,
+) -> Recovered:
+    """Settle what dead senders left behind. Safe to run beside live ones, and again."""
+    back = in_doubt = 0
+    for row in tx.execute(sa.select(senders)).all():
+        other = Whereabouts(row.host, row.boot_id, row.pid, row.process_started)
+        life = life_of(other, ours, started)
+        if life is Life.ALIVE or (life is Life.OUT_OF_SIGHT and row.lease_until > now):
+            continue
+        for table in (deliveries, notices):
+            if life is Life.DIED:
+                back += _move(tx, table, row.claim_id, State.CLAIMED, State.QUEUED, None, now)
+            else:
+                in_doubt += _move(
+                    tx, table, row.claim_id, State.CLAIMED, State.IN_DOUBT, life.value, now
+                )
+            in_doubt += _move(
+                tx, table, row.claim_id, State.SENDING, State.IN_DOUBT, life.value, now
+            )
+        sign_off(tx, row.claim_id)
+    return Recovered(back, in_doubt)
+
+
+def _move(
+    tx: Connection,
+    table: sa.Table,
+    sender: str,
+    before: State,
+    after: State,
+    why: str | None,
+    now: dt.datetime,
+) -> int:
+    kept = {"claim_id": None, "settled_at": None}
+    if (
+        after is State.IN_DOUBT
+    ):  # the claim stays, so that the sender's late answer is known as its own
+        kept = {"settled_at": now}  # type: ignore[dict-item]
+    return tx.execute(
+        sa.update(table)
+        .where(table.c.claim_id == sender, table.c.state == before.value)
+        .values(state=after.value, reason=f"sender {why}" if why else None, **kept)
+    ).rowcount
+
+
+def doubt_everything(tx: Connection, now: dt.datetime) -> int:
+    """The database was restored and is behind its witness: whoever still waits may have been served."""
+    return tx.execute(
+        sa.update(deliveries)
+        .where(deliveries.c.state.in_([state.value for state in PENDING]))
+        .values(state=State.IN_DOUBT.value, reason="restored", settled_at=now)
+    ).rowcount

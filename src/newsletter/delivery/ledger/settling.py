@@ -1,0 +1,147 @@
+"""Settle: what one try came to, written into the row and beside it. Evidence that comes late.
+
+An outcome names its attempt (row, claim, number of the try). When the row is
+no longer SENDING under that attempt, because somebody thought its sender dead,
+a late answer still counts as evidence on an IN_DOUBT row, and on nothing else.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import cache
+from typing import assert_never
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from newsletter.delivery import ladder
+from newsletter.delivery.ledger.lanes import Job
+from newsletter.delivery.outcome import Kind, Outcome, Stage
+from newsletter.delivery.states import State
+from newsletter.store.tables import attempts
+
+BEFORE_RCPT = frozenset(
+    {Stage.CONNECT, Stage.GREETING, Stage.HELLO, Stage.STARTTLS, Stage.AUTH, Stage.MAIL}
+)
+
+
+def state_after(kind: Kind) -> State:
+    """Where a SENDING row goes."""
+    match kind:
+        case Kind.ACCEPTED:
+            return State.ACCEPTED
+        case Kind.DEFERRED:
+            return State.DEFERRED
+        case Kind.REJECTED:
+            return State.REJECTED
+        case Kind.OUR_FAULT:
+            return State.QUEUED
+        case Kind.IN_DOUBT:
+            return State.IN_DOUBT
+        case _:
+            assert_never(kind)
+
+
+def due_after(outcome: Outcome, attempt: int, now: dt.datetime) -> dt.datetime:
+    """When the row may be tried again; for ended rows the moment itself."""
+    if outcome.kind is Kind.DEFERRED and outcome.stage in BEFORE_RCPT:
+        return now + ladder.BEFORE_READER
+    if outcome.kind is Kind.DEFERRED:
+        return ladder.next_try(now, attempt)
+    return now
+
+
+def settle(
+    tx: Connection, job: Job, outcome: Outcome, sender: str, now: dt.datetime
+) -> State | None:
+    """Record what the attempt came to; the row's new state, or None when the answer came too late for it."""
+    after = state_after(outcome.kind)
+    changed = tx.execute(
+        _settle(job.lane.table),
+        {
+            "job": job.id,
+            "sender": sender,
+            "attempt": job.attempt,
+            "after": after.value,
+            "why": _reason(outcome) if after is not State.ACCEPTED else None,
+            "due": due_after(outcome, job.attempt, now),
+            "keeps": sender if after is State.IN_DOUBT else None,
+            "ended": None if after in (State.DEFERRED, State.QUEUED) else now,
+        },
+    )
+    tx.execute(
+        _ATTEMPT,
+        {
+            "delivery_id": job.id,
+            "claim_id": sender,
+            "ended_at": now,
+            "outcome": outcome.kind.value,
+            "stage": outcome.stage.value,
+            "code": outcome.code,
+            "enhanced": outcome.enhanced,
+            "reply": outcome.reply,
+        },
+    )
+    return after if changed.rowcount else _late(tx, job, outcome, sender, now)
+
+
+_ATTEMPT = sa.insert(attempts)
+
+
+@cache
+def _settle(table: sa.Table) -> sa.Update:
+    return (
+        sa.update(table)
+        .where(
+            table.c.id == sa.bindparam("job"),
+            table.c.state == State.SENDING.value,
+            table.c.claim_id == sa.bindparam("sender"),
+            table.c.attempts == sa.bindparam("attempt"),
+        )
+        .values(
+            state=sa.bindparam("after"),
+            reason=sa.bindparam("why"),
+            due_at=sa.bindparam("due"),
+            claim_id=sa.bindparam("keeps"),
+            settled_at=sa.bindparam("ended"),
+        )
+    )
+
+
+def _reason(outcome: Outcome) -> str:
+    """A few words for the row: "rcpt 550 5.1.1"."""
+    parts = (outcome.stage.value, outcome.code, outcome.enhanced)
+    return " ".join(str(part) for part in parts if part is not None)
+
+
+def _late(
+    tx: Connection, job: Job, outcome: Outcome, sender: str, now: dt.datetime
+) -> State | None:
+    """The sender's own answer, after its row was put IN_DOUBT by somebody else."""
+    match outcome.kind:
+        case Kind.ACCEPTED | Kind.REJECTED:
+            after = state_after(outcome.kind)
+        case Kind.DEFERRED | Kind.OUR_FAULT:
+            after = State.QUEUED  # certainly not taken
+        case Kind.IN_DOUBT:
+            return None
+        case _:
+            assert_never(outcome.kind)
+    table = job.lane.table
+    changed = tx.execute(
+        sa.update(table)
+        .where(
+            table.c.id == job.id,
+            table.c.state == State.IN_DOUBT.value,
+            table.c.claim_id == sender,
+            table.c.attempts == job.attempt,
+        )
+        .values(
+            state=after.value,
+            reason="late answer" if after is not State.ACCEPTED else None,
+            due_at=due_after(outcome, job.attempt, now),
+            claim_id=None,
+            settled_at=None if after is State.QUEUED else now,
+        )
+    )
+    return after if changed.rowcount else None
