@@ -18,9 +18,11 @@ from newsletter.cli.report import render
 from newsletter.cli.trouble import Trouble, from_exception
 
 TABLE = (
+    Row("new", "newsletter.cli.new", "begin an article, or an issue's letter", "Start"),
     Row("inbox", "newsletter.cli.start", "take mail on this machine and show it", "Start"),
     Row("explain", "newsletter.cli.words", "what a finding's code means and the way out", "Write"),
     Row("news", "newsletter.cli.news", "what the feeds propose: list, pick", "Write"),
+    Row("key", "newsletter.cli.keys", "the key to readers' addresses: new", "Keep"),
     Row("completion", "newsletter.cli.shell", "print the completion script of a shell", "Keep"),
 )
 """Every command that works, in the order of a month. One line each; no stubs."""

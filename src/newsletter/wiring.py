@@ -1,0 +1,103 @@
+"""Who knows whom: one publication's objects, built from Settings when first asked for.
+
+Nobody else puts rooms together. The command line asks a House for what a
+command needs; a command that only reads words never opens a database, and
+nothing opens the vault before somebody's address is needed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from newsletter.config import Settings
+
+if TYPE_CHECKING:
+    from newsletter.store import Store
+    from newsletter.subscribers.journal import Journal
+    from newsletter.subscribers.rootkey import RootKey
+    from newsletter.subscribers.vault import Vault
+
+SQLITE = "sqlite:///"
+
+
+def now() -> dt.datetime:
+    """This moment, aware, UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
+class House:
+    """The rooms of one publication, joined. Close it, or use it in a `with`.
+
+    `key` None reads the root key from where `environ` says. Each property may
+    raise CouldNotRun: no database, no key, a relay that is not named.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        environ: Mapping[str, str] = os.environ,
+        key: RootKey | None = None,
+    ) -> None:
+        self.settings = settings
+        self._environ = environ
+        self._key = key
+
+    def __enter__(self) -> House:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if "store" in self.__dict__:
+            self.store.close()
+
+    @property
+    def database(self) -> Path | None:
+        """The SQLite file; None where the store is a server."""
+        url = self.settings.store.url
+        return self.settings.path(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else None
+
+    @cached_property
+    def store(self) -> Store:
+        """The database, its tables brought to this program's version."""
+        from newsletter.store import open_store
+
+        file = self.database
+        store = open_store(f"{SQLITE}{file}" if file else self.settings.store.url)
+        store.migrate()
+        return store
+
+    @cached_property
+    def key(self) -> RootKey:
+        from newsletter.subscribers import rootkey
+
+        return self._key or rootkey.read(
+            self._environ, publication=self.settings.root, database=self.database
+        )
+
+    @cached_property
+    def vault(self) -> Vault:
+        """The way to addresses. Asks for the key before the database is touched."""
+        from newsletter.subscribers import vault
+
+        key = self.key
+        return vault.unlock(self.store, key, now())
+
+    @cached_property
+    def journal(self) -> Journal:
+        from newsletter.subscribers.journal import Journal
+
+        return Journal(self.settings.path(self.settings.store.journal))
