@@ -1,0 +1,296 @@
+"""What can only be seen with every text at hand: addresses, links, topics, pictures, translations."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from newsletter.content import links, urls
+from newsletter.content import pictures as picture_files
+from newsletter.content.model import Article, Page, Source
+from newsletter.content.pictures import Drawn
+from newsletter.content.prose import locate
+from newsletter.content.texts import Gathered
+from newsletter.content.topics import Topics
+from newsletter.errors import Finding, Level, Where, did_you_mean
+
+_TAKEN = {
+    "articles",
+    "issues",
+    "topics",
+    "assets",
+    "search",
+    "authors",
+    "leave",
+    "confirm",
+    "preferences",
+    "data",
+}
+"""First parts of addresses that the site and the forms use themselves."""
+
+
+def everything(gathered: Gathered, languages: tuple[str, ...], topics: Topics) -> list[Finding]:
+    """Every finding between texts; those of a draft are warnings."""
+    findings = [
+        *_addresses(gathered, languages),
+        *_unknown_topics(gathered, topics),
+        *_broken_links(gathered, languages, topics),
+        *_translations(gathered, languages),
+    ]
+    drafts = {article.source.path for article in gathered.articles if article.draft}
+    return [
+        replace(finding, level=Level.WARNING)
+        if finding.where and finding.where.path in drafts
+        else finding
+        for finding in findings
+    ]
+
+
+def _key(text: Article | Page, name: str, needle: str = "") -> Where:
+    """The line of the front matter that says `name`, or the first line."""
+    return Where(text.source.path, 1) if not needle else Where(text.source.path, 1, text=None)
+
+
+def _addresses(gathered: Gathered, languages: tuple[str, ...]) -> Iterator[Finding]:
+    """Two texts may not have one address, nor a page an address of ours."""
+    owners: dict[str, str] = {}
+    for text in sorted([*gathered.articles, *gathered.pages], key=lambda one: one.source.path):
+        path = (
+            urls.article_path(text, languages)
+            if isinstance(text, Article)
+            else urls.page_path(text, languages)
+        )
+        if isinstance(text, Page) and (text.slug in _TAKEN or text.slug in languages):
+            yield Finding(
+                "NL210",
+                f"{path} is an address the site uses itself",
+                Where(text.source.path, 1),
+                help="give the page another `slug`",
+            )
+        if path in owners:
+            yield Finding(
+                "NL210",
+                f"two texts have the address {path}",
+                Where(text.source.path, 1),
+                "",
+                f"the other is {owners[path]}; give one of them another `slug`",
+            )
+        owners.setdefault(path, text.source.path)
+    aliases: dict[str, str] = {}
+    for article in gathered.articles:
+        for alias in article.aliases:
+            other = owners.get(alias) or aliases.get(alias)
+            if other:
+                yield Finding(
+                    "NL210",
+                    f"the alias {alias} is the address of {other}",
+                    Where(article.source.path, 1),
+                    help="take the alias out, or change the other's `slug`",
+                )
+            aliases.setdefault(alias, article.source.path)
+
+
+def _unknown_topics(gathered: Gathered, topics: Topics) -> Iterator[Finding]:
+    if not topics:
+        return
+    for article in gathered.articles:
+        for topic in article.topics:
+            if topic not in topics:
+                yield Finding(
+                    "NL215",
+                    f"there is no topic `{topic}`",
+                    Where(article.source.path, 1),
+                    "",
+                    did_you_mean(topic, topics) or "add it to content/topics.toml",
+                )
+
+
+def pictures(root: Path, gathered: Gathered) -> tuple[dict[str, Drawn], list[Finding]]:
+    """Every picture that a text shows, read once; a missing one is told at the line that shows it."""
+    drawn: dict[str, Drawn] = {}
+    failed: dict[str, list[Finding]] = {}
+    findings: list[Finding] = []
+
+    def read(path: str, at: Callable[[], Where], level: Level) -> None:
+        if path not in drawn and path not in failed:
+            picture, problems = picture_files.read(root, path)
+            if picture is None:
+                failed[path] = problems
+            else:
+                drawn[path] = picture
+                findings.extend(problems)
+        for problem in failed.get(path, ()):
+            findings.append(
+                replace(
+                    problem, where=at() if problem.where is None else problem.where, level=level
+                )
+            )
+
+    for article in gathered.articles:
+        level = Level.WARNING if article.draft else Level.ERROR
+        if article.picture:
+            name = article.picture.path
+            read(
+                name, lambda source=article.source, name=name: _in_front(root, source, name), level
+            )
+    for text in (*gathered.articles, *gathered.pages):
+        level = Level.WARNING if isinstance(text, Article) and text.draft else Level.ERROR
+        for shown in gathered.readings[text.source.path].pictures:
+            read(
+                shown.path,
+                lambda text=text, shown=shown: locate(text.body, text.source, shown.path),
+                level,
+            )
+    return drawn, findings
+
+
+def _in_front(root: Path, source: Source, needle: str) -> Where:
+    """The first line of the file that holds `needle`."""
+    try:
+        lines = (root / source.path).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        lines = []
+    for number, line in enumerate(lines, 1):
+        if needle in line:
+            return Where(source.path, number, line.index(needle) + 1, len(needle), line)
+    return Where(source.path, 1)
+
+
+def _broken_links(
+    gathered: Gathered, languages: tuple[str, ...], topics: Topics
+) -> Iterator[Finding]:
+    """A link to a text, a path or an anchor that is not there."""
+    places = _Places(gathered, languages, topics)
+    for text in (*gathered.articles, *gathered.pages):
+        reading = gathered.readings[text.source.path]
+        for target in reading.links:
+            problem = places.problem(target, text)
+            if problem:
+                what, help_text = problem
+                written = target.partition(":")[2] or target
+                yield Finding(
+                    "NL224",
+                    what,
+                    locate(
+                        text.body,
+                        text.source,
+                        f"({target}",
+                        target,
+                        written,
+                        written.partition("#")[0],
+                    ),
+                    "leads nowhere",
+                    help_text,
+                )
+
+
+class _Places:
+    """Every place a link may lead to."""
+
+    def __init__(self, gathered: Gathered, languages: tuple[str, ...], topics: Topics) -> None:
+        self.languages = languages
+        self.topics = topics
+        self.readings = gathered.readings
+        self.texts = {("article", one.id, one.language): one for one in gathered.articles} | {
+            ("page", one.id, one.language): one for one in gathered.pages
+        }
+        self.ids: dict[str, set[str]] = defaultdict(set)
+        self.paths: dict[str, Article | Page | None] = {}
+        for (kind, id_, _), one in self.texts.items():
+            self.ids[kind].add(id_)
+            self.paths[
+                urls.article_path(one, languages)
+                if isinstance(one, Article)
+                else urls.page_path(one, languages)
+            ] = one
+        for tag in languages:
+            for place in (
+                urls.home_path,
+                urls.articles_path,
+                urls.topics_path,
+                urls.archive_path,
+                urls.subscribe_path,
+                urls.feed_path,
+            ):
+                self.paths.setdefault(place(tag, languages), None)
+
+    def problem(self, target: str, at: Article | Page) -> tuple[str, str] | None:
+        """(what, what to do) when `target`, written in `at`, leads nowhere."""
+        if target.startswith("#"):
+            return self._anchor(target[1:], at, at)
+        kind, name, language, anchor = links.split(target)
+        match kind:
+            case "article" | "page":
+                other = self.texts.get((kind, name, language or at.language)) or next(
+                    (
+                        self.texts[kind, name, tag]
+                        for tag in self.languages
+                        if language is None and (kind, name, tag) in self.texts
+                    ),
+                    None,
+                )
+                if other is None:
+                    return f"there is no {kind} `{name}`" + (
+                        f" in {language}" if language else ""
+                    ), did_you_mean(name, self.ids[kind]) or f"look into content/{kind}s/"
+                return self._anchor(anchor, other, at)
+            case "topic":
+                known = name in self.topics or not self.topics
+                return (
+                    None
+                    if known
+                    else (
+                        f"there is no topic `{name}`",
+                        did_you_mean(name, self.topics) or "topics stand in content/topics.toml",
+                    )
+                )
+            case "path":
+                return self._path(name, anchor, at)
+            case _:
+                return None
+
+    def _path(self, name: str, anchor: str, at: Article | Page) -> tuple[str, str] | None:
+        if (
+            name.startswith(("/issues/", "/topics/", "/assets/"))
+            or name.split("/")[1:2]
+            and name.split("/")[1] in self.languages
+            and "/issues/" in name
+        ):
+            return None
+        path = name if name.endswith("/") or "." in name.rpartition("/")[2] else f"{name}/"
+        if path not in self.paths:
+            return f"this site has no page {name}", did_you_mean(
+                path, self.paths
+            ) or "link to the file instead, such as ../pages/about.en.md: it survives a new address"
+        other = self.paths[path]
+        return self._anchor(anchor, other, at) if other else None
+
+    def _anchor(
+        self, anchor: str, other: Article | Page, at: Article | Page
+    ) -> tuple[str, str] | None:
+        anchors = self.readings[other.source.path].anchors
+        if not anchor or anchor in anchors:
+            return None
+        place = "this text" if other is at else other.source.path
+        return f"{place} has no heading with the anchor #{anchor}", did_you_mean(
+            anchor, anchors
+        ) or "fix it with {#" + anchor + "} behind the heading you mean"
+
+
+def _translations(gathered: Gathered, languages: tuple[str, ...]) -> Iterator[Finding]:
+    """Of the languages of one id, one is the original."""
+    versions: dict[str, list[Article]] = defaultdict(list)
+    for article in gathered.articles:
+        versions[article.id].append(article)
+    for id_, articles in versions.items():
+        if len(articles) > 1 and all(article.translation_of for article in articles):
+            first = min(articles, key=lambda one: languages.index(one.language))
+            yield Finding(
+                "NL231",
+                f"every language of `{id_}` says it is a translation",
+                Where(first.source.path, 1),
+                "",
+                "one of them is the original: take `translation_of` out of it",
+            )
