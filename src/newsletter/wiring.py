@@ -16,12 +16,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from newsletter.config import Settings
+from newsletter.errors import CouldNotRun, Finding, Findings, Where
 
 if TYPE_CHECKING:
     from newsletter.store import Store
     from newsletter.subscribers.journal import Journal
     from newsletter.subscribers.rootkey import RootKey
     from newsletter.subscribers.vault import Vault
+    from newsletter.subscribers.wordings import Shown
 
 SQLITE = "sqlite:///"
 
@@ -101,3 +103,40 @@ class House:
         from newsletter.subscribers.journal import Journal
 
         return Journal(self.settings.path(self.settings.store.journal))
+
+    def wordings(self) -> tuple[Shown, ...]:
+        """Every consent wording of content/consent as it is on the disk now, oldest first in each language.
+
+        Raises:
+            Findings: a file cannot be read.
+        """
+        from newsletter.content import wordings
+        from newsletter.subscribers.wordings import Shown
+
+        found, findings = wordings.read_all(self.settings.root, self.settings.publication.languages)
+        if findings:
+            raise Findings(findings)
+        return tuple(
+            Shown(each.hash, each.language, each.version, each.text)
+            for versions in found.values()
+            for each in versions
+        )
+
+    def wording(self, language: str) -> Shown:
+        """What people agree to in `language` today.
+
+        Raises:
+            CouldNotRun: NL142, there is none.
+        """
+        found = [wording for wording in self.wordings() if wording.language == language]
+        if not found:
+            folder = f"content/consent/{language}"
+            raise CouldNotRun(
+                Finding(
+                    "NL142",
+                    f"there is no consent wording in {language}",
+                    Where(folder),
+                    help=f"write the sentence that people agree to into {folder}/1.md",
+                )
+            )
+        return found[-1]

@@ -20,8 +20,12 @@ from newsletter.cli.trouble import Trouble, from_exception
 TABLE = (
     Row("new", "newsletter.cli.new", "begin an article, or an issue's letter", "Start"),
     Row("inbox", "newsletter.cli.start", "take mail on this machine and show it", "Start"),
+    Row("check", "newsletter.cli.words", "everything that is wrong with the texts", "Write"),
     Row("explain", "newsletter.cli.words", "what a finding's code means and the way out", "Write"),
     Row("news", "newsletter.cli.news", "what the feeds propose: list, pick", "Write"),
+    Row("status", "newsletter.cli.account", "where the issues stand, with an exact sum", "Send"),
+    Row("deliveries", "newsletter.cli.account", "who was not served: list, resolve", "Send"),
+    Row("subscribers", "newsletter.cli.people", "add, show, erase, stats", "Readers"),
     Row("key", "newsletter.cli.keys", "the key to readers' addresses: new", "Keep"),
     Row("completion", "newsletter.cli.shell", "print the completion script of a shell", "Keep"),
 )

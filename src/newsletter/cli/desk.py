@@ -23,6 +23,7 @@ from newsletter.errors import Finding
 
 if TYPE_CHECKING:
     from newsletter.config import Settings
+    from newsletter.wiring import House
 
 CONFIGURATION = "newsletter.toml"
 
@@ -40,6 +41,12 @@ class Desk:
         from newsletter import config
 
         return config.load(self.root)
+
+    def house(self) -> House:
+        """The publication's rooms, joined; close it after use."""
+        from newsletter.wiring import House
+
+        return House(self.settings())
 
     def say(self, text: str = "") -> None:
         """Talk about the work; silent with --quiet."""

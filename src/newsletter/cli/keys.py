@@ -29,7 +29,7 @@ def new(
 
     known = (desk.root / CONFIGURATION).is_file()
     house = House(desk.settings()) if known else None
-    path = file.absolute()
+    path = file.resolve()
     rootkey.new(
         path, publication=desk.root if house else None, database=house.database if house else None
     )

@@ -2,18 +2,101 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
 from textwrap import fill, indent
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from newsletter.cli.desk import data, examples
+from newsletter.cli import report
+from newsletter.cli.desk import coloured, data, desk_of, examples, now
 from newsletter.cli.lazy import group
-from newsletter.errors import CouldNotRun, Finding, Where, did_you_mean
+from newsletter.errors import CouldNotRun, Finding, Findings, Level, Where, did_you_mean
+
+if TYPE_CHECKING:
+    from newsletter.content import Catalogue
 
 WIDTH = 80
 
 app = group("words", "Read what editors wrote and make pages of it.")
+
+
+class Format(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+
+
+@app.command(
+    epilog=examples(
+        "newsletter check",
+        "newsletter check content/articles",
+        "newsletter check --format json",
+    )
+)
+def check(
+    ctx: typer.Context,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="PATH", help="only what is in these; else all")
+    ] = None,
+    form: Annotated[Format, typer.Option("--format", help="github: annotations")] = Format.TEXT,
+) -> None:
+    """Read every text and say everything that is wrong with it, at once. Changes nothing.
+
+    Findings go to stdout. Exit 1 when one of them is an error.
+    """
+    desk = desk_of(ctx)
+    from newsletter import content
+
+    settings = desk.settings()
+    catalogue, found = None, []
+    try:
+        with desk.progress() as progress:
+            catalogue = content.load(settings, now(), progress=progress)
+        found = list(catalogue.warnings)
+    except Findings as wrong:
+        found = list(wrong.findings)
+    shown = _only(found, paths or [], desk.root)
+    if shown or form is not Format.TEXT:
+        colour = coloured(sys.stdout)
+        data(report.render(shown, form=form, root=desk.root, colour=colour).rstrip("\n"))
+    if any(finding.level is Level.ERROR for finding in shown):
+        raise typer.Exit(1)
+    if catalogue:
+        desk.say(tally(catalogue))
+
+
+def _only(found: Sequence[Finding], paths: Sequence[Path], root: Path) -> list[Finding]:
+    """The findings below `paths`, which are as the shell wrote them."""
+    wanted = [Path(os.path.relpath(path.absolute(), root)) for path in paths]
+    for path, below in zip(paths, wanted, strict=True):
+        if not (root / below).exists():
+            raise CouldNotRun(
+                Finding(
+                    "NL135",
+                    "there is no such file or folder",
+                    Where(str(path)),
+                    help="check the spelling",
+                )
+            )
+    return [
+        finding
+        for finding in found
+        if not wanted
+        or (finding.where and any(Path(finding.where.path).is_relative_to(each) for each in wanted))
+    ]
+
+
+def tally(catalogue: Catalogue) -> str:
+    """ "41 articles published · 1 draft · 1 waiting": nothing is left out silently."""
+    number = len(catalogue.articles)
+    parts = [f"{number} article{'' if number == 1 else 's'} published"]
+    parts += [f"{count} {why}" for why, count in catalogue.left_out.items()]
+    return " · ".join(parts)
 
 
 @app.command(epilog=examples("newsletter explain NL104", "newsletter explain"))
