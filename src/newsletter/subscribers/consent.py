@@ -182,3 +182,18 @@ def _digest(salt: bytes, payload: str) -> bytes:
 
 def _chained(before: bytes, seq: int, digest: bytes) -> bytes:
     return hashlib.sha256(before + seq.to_bytes(8) + digest).digest()
+
+
+def last_given(tx: Connection, evidence_keys: list[bytes]) -> dict[bytes, dict[str, object]]:
+    """For each key the payload of the latest consent given; keys without one are left out."""
+    rows = tx.execute(
+        sa.select(consent_payloads.c.evidence_key, consent_payloads.c.payload)
+        .where(consent_payloads.c.evidence_key.in_(evidence_keys))
+        .order_by(consent_payloads.c.seq)
+    )
+    found = {}
+    for key, payload in rows:
+        record = json.loads(payload)
+        if record["happened"] == Happened.GIVEN:
+            found[bytes(key)] = record
+    return found

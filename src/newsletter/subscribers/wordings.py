@@ -16,6 +16,9 @@ from sqlalchemy.engine import Connection
 
 from newsletter.store import tables
 
+IMPORTED = "import"
+"""The version of a wording that came as text in an import."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -65,3 +68,19 @@ def find(tx: Connection, wording_hash: str) -> Shown | None:
         )
     ).first()
     return Shown(*row) if row else None
+
+
+def by_name(tx: Connection) -> dict[str, Shown]:
+    """Every wording under its hash and under "LANGUAGE/VERSION"."""
+    table = tables.wordings
+    found = [
+        Shown(*row)
+        for row in tx.execute(
+            sa.select(table.c.hash, table.c.language, table.c.version, table.c.text)
+        )
+    ]
+    return {wording.hash: wording for wording in found} | {
+        f"{wording.language}/{wording.version}": wording
+        for wording in found
+        if wording.version != IMPORTED
+    }
