@@ -1,0 +1,111 @@
+"""The public app: the forms, the built pages, and nothing else. Built once from its parts.
+
+    /subscribe  GET form, POST ask                /leave/TOKEN        GET page, POST leave (one-click)
+    /confirm/TOKEN   GET page, POST confirm       /preferences/TOKEN  GET page, POST change
+    /data/TOKEN      GET page, POST show, erase   everything else     the site's folder, GET only
+
+No GET changes anything. No answer sets a cookie, none is redirected to another
+host, and no page but the data page shows anything of a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Scope
+
+from newsletter.web.confirm import Confirm
+from newsletter.web.data import Data
+from newsletter.web.fields import Refused
+from newsletter.web.gate import Gate, hosts_of
+from newsletter.web.leave import Leave
+from newsletter.web.pages import FOR_EVER, Pages
+from newsletter.web.parts import WebParts
+from newsletter.web.preferences import Preferences
+from newsletter.web.site import Site
+from newsletter.web.subscribe import Subscribe
+
+__all__ = ["WebParts", "build"]
+
+_View = Callable[[Request], Awaitable[Response]]
+
+
+def build(parts: WebParts) -> Starlette:
+    """The app over these parts. It holds no state of its own beyond the templates."""
+    pages = Pages(parts)
+
+    def wrong(scope: Scope, status: int) -> Response:
+        return pages.error(Request(scope), status)
+
+    def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Refused | HTTPException)
+        status = error.status if isinstance(error, Refused) else error.status_code
+        headers = dict(getattr(error, "headers", None) or {})
+        if status in (408, 413):
+            # What the visitor is still sending is not read; the connection ends.
+            headers["Connection"] = "close"
+        return pages.error(request, status, headers)
+
+    app = Starlette(
+        routes=_routes(parts, pages),
+        middleware=[
+            Middleware(
+                Gate,
+                hosts=hosts_of((parts.public_url, parts.site_url)),
+                https=parts.is_https,
+                wrong=wrong,
+            )
+        ],
+        exception_handlers={HTTPException: refused, Refused: refused},
+    )
+    # RFC 8058: the address in the mail is answered as it stands, never redirected.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _routes(parts: WebParts, pages: Pages) -> list[BaseRoute]:
+    base = parts.base
+    routes: list[BaseRoute] = []
+    for path, view in (
+        ("/subscribe", Subscribe(parts, pages)),
+        ("/confirm/{token}", Confirm(parts, pages)),
+        ("/leave/{token}", Leave(parts, pages)),
+        ("/preferences/{token}", Preferences(parts, pages)),
+        ("/data/{token}", Data(parts, pages)),
+    ):
+        routes.append(Route(base + path, _both(view.show, view.post), methods=["GET", "POST"]))
+
+    async def style(request: Request) -> Response:
+        return Response(pages.style, media_type="text/css", headers={"Cache-Control": FOR_EVER})
+
+    routes.append(Route(pages.style_path, style))
+    if parts.site is not None:
+        site = Site(
+            parts.site,
+            _path_of(parts.site_url),
+            parts.public_url,
+            parts.languages,
+            lambda request: pages.error(request, 404),
+        )
+        routes.append(Route("/{path:path}", site.answer))
+    return routes
+
+
+def _both(show: _View, post: _View) -> _View:
+    """One route for a GET that shows and a POST that acts; others get 405 with the right Allow."""
+
+    async def view(request: Request) -> Response:
+        return await (post if request.method == "POST" else show)(request)
+
+    return view
+
+
+def _path_of(url: str) -> str:
+    return urlsplit(url).path.rstrip("/")

@@ -1,0 +1,117 @@
+"""Around every request: the Host must be ours, every answer carries the same locks, nothing leaks.
+
+    request -> Host ours? -> the app -> answer + headers
+                  no: 421              exception: a plain 500, and a log line without a word of input
+
+Source: RFC 9110 §7.4 (misdirected request), CSP Level 3, RFC 9112 §3.2 (one Host).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger(__name__)
+
+FORMS_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+
+_HEADERS = {
+    "Content-Security-Policy": FORMS_POLICY,
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), interest-cohort=()",
+}
+"""What every answer has unless it brings its own (the site's pages bring a policy and caching)."""
+
+_STRICT_TRANSPORT = "max-age=31536000"
+
+
+def hosts_of(urls: Iterable[str]) -> frozenset[str]:
+    """The Host header's values that belong to `urls`, with and without a default port."""
+    found: set[str] = set()
+    for url in urls:
+        parts = urlsplit(url)
+        name = (parts.hostname or "").lower()
+        name = f"[{name}]" if ":" in name else name
+        default = 443 if parts.scheme == "https" else 80
+        port = parts.port or default
+        found.add(f"{name}:{port}")
+        if port == default:
+            found.add(name)
+    return frozenset(found)
+
+
+class Gate:
+    """ASGI middleware, outermost. `wrong` makes the page for a status (400, 421, 500)."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        hosts: frozenset[str],
+        https: bool,
+        wrong: Callable[[Scope, int], Response],
+    ) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._wrong = wrong
+        self._headers = dict(_HEADERS)
+        if https:
+            self._headers["Strict-Transport-Security"] = _STRICT_TRANSPORT
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            # There is no websocket here; uvicorn answers 403 for a closed handshake.
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            else:
+                await send({"type": "websocket.close", "code": 1000})
+            return
+        began = False
+
+        async def locked(message: Message) -> None:
+            nonlocal began
+            if message["type"] == "http.response.start":
+                began = True
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        given = [value for name, value in scope["headers"] if name == b"host"]
+        host = given[0].decode("latin-1").lower() if len(given) == 1 else None
+        if host not in self._hosts:
+            answer = self._wrong(scope, 400 if host is None else 421)
+            answer.headers["Connection"] = "close"
+            await answer(scope, receive, locked)
+            return
+        try:
+            await self._app(scope, receive, locked)
+        except Exception as error:  # noqa: BLE001 - one of the three loops: a web request
+            log.error("a request failed: %s", _place(error))
+            if not began:
+                await self._wrong(scope, 500)(scope, receive, locked)
+
+
+def _place(error: BaseException) -> str:
+    """Kind and place of an error. Its message may hold what a visitor sent, so it is left out."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return type(error).__name__
+    code = trace.tb_frame.f_code
+    return f"{type(error).__name__} in {Path(code.co_filename).name}:{trace.tb_lineno}"
