@@ -18,6 +18,7 @@ from newsletter.cli.report import render
 from newsletter.cli.trouble import Trouble, from_exception
 
 TABLE = (
+    Row("init", "newsletter.cli.start", "make a publication, complete and neutral", "Start"),
     Row("new", "newsletter.cli.new", "begin an article, or an issue's letter", "Start"),
     Row("inbox", "newsletter.cli.start", "take mail on this machine and show it", "Start"),
     Row("check", "newsletter.cli.words", "everything that is wrong with the texts", "Write"),
@@ -25,7 +26,9 @@ TABLE = (
     Row("news", "newsletter.cli.news", "what the feeds propose: list, pick", "Write"),
     Row("status", "newsletter.cli.account", "where the issues stand, with an exact sum", "Send"),
     Row("deliveries", "newsletter.cli.account", "who was not served: list, resolve", "Send"),
-    Row("subscribers", "newsletter.cli.people", "add, show, erase, stats", "Readers"),
+    Row(
+        "subscribers", "newsletter.cli.people", "import, export, add, show, erase, stats", "Readers"
+    ),
     Row("key", "newsletter.cli.keys", "the key to readers' addresses: new", "Keep"),
     Row("completion", "newsletter.cli.shell", "print the completion script of a shell", "Keep"),
 )

@@ -7,7 +7,8 @@ pipe does not.
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,6 +27,76 @@ app = group("subscribers", "Readers: add, show, erase, stats. ADDRESS may be `-`
 AddressArgument = Annotated[
     str, typer.Argument(metavar="ADDRESS", help="or - to read it from stdin, unseen by the shell")
 ]
+
+
+@app.command(
+    "import",
+    epilog=examples(
+        "newsletter subscribers import readers.csv --dry-run",
+        "newsletter subscribers import readers.csv",
+    ),
+)
+def import_(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with a header; UTF-8")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would happen")] = False,
+) -> None:
+    """Bring in a list. A row without evidence of consent is refused, by its line number.
+
+    Run it again after an interruption: whoever is here already is passed over.
+    """
+    from newsletter.subscribers.importing import import_file
+
+    desk = desk_of(ctx)
+    settings = desk.settings()
+    with desk.house() as house, desk.progress() as progress:
+        report = import_file(
+            house.store,
+            house.vault,
+            file,
+            now(),
+            languages=settings.publication.languages,
+            dry_run=dry_run,
+            progress=progress,
+        )
+    verb = "would be imported" if dry_run else "imported"
+    counts = [
+        f"{report.imported:,} {verb}",
+        f"{report.here_already:,} here already" if report.here_already else "",
+        f"{report.twice_in_file:,} twice in the file" if report.twice_in_file else "",
+        f"{report.suppressed:,} suppressed" if report.suppressed else "",
+        f"{report.refused:,} refused" if report.refused else "",
+    ]
+    told = " · ".join(part for part in counts if part)
+    if report.not_listed:
+        told += f" ({report.not_listed:,} findings more are not listed)"
+    if report.findings:
+        desk.complain(report.findings, told)
+    else:
+        desk.say(told)
+    if report.refused:
+        raise typer.Exit(1)
+
+
+@app.command(epilog=examples("newsletter subscribers export ../readers.csv"))
+def export(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a new file; - writes to stdout")],
+) -> None:
+    """Write every confirmed reader with the evidence of consent, as a CSV that can be imported again.
+
+    The file holds addresses in clear: only this account may read it, and it is yours to guard.
+    """
+    from newsletter.subscribers.exporting import export as write
+    from newsletter.subscribers.exporting import export_file
+
+    desk = desk_of(ctx)
+    with desk.house() as house, desk.progress() as progress:
+        if str(file) == "-":
+            number = write(house.store, house.vault, sys.stdout, progress=progress)
+        else:
+            number = export_file(house.store, house.vault, file, progress=progress)
+    desk.say(f"{number:,} readers exported")
 
 
 @app.command(
@@ -137,29 +208,19 @@ def erase(
 @app.command(epilog=examples("newsletter subscribers stats", "newsletter subscribers stats --json"))
 def stats(
     ctx: typer.Context,
-    json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+    json: Annotated[bool, typer.Option("--json", help="as JSON; null is 1 to 4")] = False,
 ) -> None:
-    """Count readers by state and language. Needs no key and opens no address."""
-    import sqlalchemy as sa
-
-    from newsletter.store.tables import subscribers
+    """Count readers by state and language; fewer than five are told as "<5". Opens no address."""
+    from newsletter.subscribers.stats import spoken
+    from newsletter.subscribers.stats import stats as count
 
     with desk_of(ctx).house() as house, house.store.read() as tx:
-        rows = tx.execute(
-            sa.select(subscribers.c.state, subscribers.c.language, sa.func.count())
-            .group_by(subscribers.c.state, subscribers.c.language)
-            .order_by(subscribers.c.state, subscribers.c.language)
-        ).all()
+        found = asdict(count(tx))
     if json:
-        data_json([{"state": s, "language": tag, "count": n} for s, tag, n in rows])
+        data_json(found)
         return
-    states: Counter[str] = Counter()
-    for state, tag, number in rows:
-        states[state] += number
-        data(f"{state:<13} {tag:<6} {number:>9,}")
-    desk_of(ctx).say(
-        " · ".join(f"{number:,} {state}" for state, number in states.items()) or "nobody yet"
-    )
+    for what, numbers in found.items():
+        data(f"{what}: " + (", ".join(f"{n} {spoken(c)}" for n, c in numbers.items()) or "none"))
 
 
 def read_address(text: str) -> Address:

@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from newsletter.cli.desk import desk_of, examples
+from newsletter.cli.desk import data, desk_of, examples
 from newsletter.cli.lazy import group
 
 app = group("start", "Begin.")
 
 INBOX_SMTP = 2525
 INBOX_WEB = 8025
+
+NEXT = """\
+made {folder}: {files} files, nothing else was touched
+next:
+  1. cd {folder}
+  2. newsletter new article "My first article"
+  3. newsletter build                                the website, in public/
+  4. newsletter issue approve {period} --by Editor    freeze this month's issue
+  5. newsletter send {period} --to-inbox              see it as a mail, on this machine"""
+
+
+@app.command(
+    epilog=examples(
+        "newsletter init my-letter", 'newsletter init garden --title "The garden letter"'
+    ),
+)
+def init(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="a new or empty folder")],
+    title: Annotated[
+        str | None, typer.Option(metavar="TITLE", help="else made from the folder's name")
+    ] = None,
+) -> None:
+    """Make a publication that builds and can be sent to the built-in inbox at once. Asks nothing."""
+    from newsletter.starter.init import scaffold
+
+    made = scaffold(folder, title=title, today=dt.date.today())  # noqa: DTZ011 - the editor's day
+    data(str(folder))
+    period = next(path.parent.name for path in made if path.name.startswith("letter."))
+    desk_of(ctx).say(NEXT.format(folder=folder, files=len(made), period=period))
 
 
 @app.command(
