@@ -43,6 +43,17 @@ def newsletter(
 
 
 @pytest.fixture
+def letter(newsletter: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A publication fresh from `newsletter init`, stood in, with a key beside it."""
+    assert newsletter("init", "my-letter").code == 0
+    folder = tmp_path / "my-letter"
+    monkeypatch.chdir(folder)
+    assert newsletter("key", "new", "../letter.key").code == 0
+    monkeypatch.setenv("NEWSLETTER_KEY_FILE", str(tmp_path / "letter.key"))
+    return folder
+
+
+@pytest.fixture
 def process() -> Callable[..., subprocess.CompletedProcess[str]]:
     """`process("build", cwd=folder)`: a process of its own, without a terminal."""
 

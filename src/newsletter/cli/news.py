@@ -12,6 +12,8 @@ from newsletter.cli.lazy import group
 from newsletter.errors import CouldNotRun, Finding, did_you_mean
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from newsletter.config import Settings
     from newsletter.news.item import FeedHealth, Proposals
 
@@ -27,25 +29,28 @@ def list_(
     desk = desk_of(ctx)
     from newsletter.news.proposals import items
 
-    found = items(desk.settings(), now())
+    settings = desk.settings()
+    found = items(settings, now())
     if json:
         data_json(asdict(found))
         return
     for item in found.items:
         also = f"  (also: {', '.join(item.also)})" if item.also else ""
         data(f"{item.id}  {item.date}  {item.kind}  {item.source}: {item.title}{also}")
-    _say_health(desk, found)
+    _say_health(desk, settings, found)
 
 
-def _say_health(desk: Desk, found: Proposals) -> None:
+def _say_health(desk: Desk, settings: Settings, found: Proposals) -> None:
     for health in found.health:
         if health.problem or health.dropped:
             desk.say(f"feed {health.feed.id}: {_condition(health)}")
     desk.say(
         f"{len(found.items)} proposed · {found.known} already sent · {found.old} older than the window"
     )
-    if found.items:
-        desk.say(f'take one: newsletter news pick {found.items[0].id} --note "why it matters"')
+    letters = "".join(path.read_text("utf-8", "replace") for path in _open_letters(settings))
+    free = [item for item in found.items if item.id not in letters]
+    if free and letters:
+        desk.say(f'take one: newsletter news pick {free[0].id} --note "why it matters"')
 
 
 def _condition(health: FeedHealth) -> str:
@@ -95,15 +100,19 @@ def pick(
     desk.say(f"picked for {chosen}: {item.title}")
 
 
-def _open_letter(settings: Settings) -> str:
-    """The newest period that has a letter and is not frozen."""
-    folder = settings.path("content/issues")
-    open_ = [
-        path.parent.name
-        for path in folder.glob("*/letter.*.md")
+def _open_letters(settings: Settings) -> list[Path]:
+    """Every letter of every issue that is not frozen."""
+    return [
+        path
+        for path in sorted(settings.path("content/issues").glob("*/letter.*.md"))
         if not (path.parent / "edition.toml").exists()
     ]
-    if not open_:
+
+
+def _open_letter(settings: Settings) -> str:
+    """The newest period that has a letter and is not frozen."""
+    letters = _open_letters(settings)
+    if not letters:
         raise CouldNotRun(
             Finding(
                 "NL131",
@@ -111,4 +120,4 @@ def _open_letter(settings: Settings) -> str:
                 help="`newsletter new issue` writes the first one",
             )
         )
-    return max(open_)
+    return letters[-1].parent.name

@@ -31,5 +31,8 @@ def completion(
     For bash: newsletter completion bash >> ~/.bashrc
     """
     os.environ["_NEWSLETTER_COMPLETE"] = f"source_{shell.value}"
-    get_install_completion_arguments()
-    ctx.find_root().command.main([], prog_name="newsletter")
+    get_install_completion_arguments()  # makes the shells known; its options are not ours
+    try:
+        ctx.find_root().command.main([], prog_name="newsletter")
+    finally:
+        del os.environ["_NEWSLETTER_COMPLETE"]
