@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -48,24 +50,43 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """RFC 5321: who sends, and the one who gets it. `smtputf8` when the local part is not ASCII."""
+    """RFC 5321: who sends, and the one who gets it. `smtputf8` when the local part is not ASCII.
+
+    `dot_before` is a moment of the boot-time clock (`boot_seconds`): a process
+    that slept past it must not write the final dot, because its lease is over
+    and somebody else may have judged the row.
+    """
 
     sender: str
     recipient: str
     smtputf8: bool = False
+    dot_before: float = math.inf
 
     def __repr__(self) -> str:
         return "Envelope(***)"
 
 
 class Connection(Protocol):
-    """One conversation with a relay; used by one thread."""
+    """One conversation with a relay; used by one thread, except `abort`."""
+
+    def ready(self) -> Outcome | None:
+        """Open the conversation if it is not open. None when MAIL may follow, else the trouble.
+
+        Asked before a row is begun, so that a relay that is off touches no row.
+        """
+        ...
 
     def send(self, envelope: Envelope, message: bytes) -> Outcome:
         """Offer one message (CRLF bytes). Never raises for anything the network does."""
         ...
 
-    def close(self) -> None: ...
+    def abort(self) -> None:
+        """Cut the conversation from another thread; the `send` under way ends with an Outcome."""
+        ...
+
+    def close(self) -> None:
+        """Say goodbye. Never raises; what it comes to does not matter (RFC 5321 §4.1.1.10)."""
+        ...
 
 
 class Transport(Protocol):
@@ -74,5 +95,11 @@ class Transport(Protocol):
     name: str
 
     def connect(self) -> Connection:
-        """A new conversation, lazily opened: the first `send` may report CONNECT trouble."""
+        """A new conversation, not opened yet."""
         ...
+
+
+def boot_seconds() -> float:
+    """A clock that nobody sets and that runs on while the machine sleeps."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)

@@ -4,13 +4,14 @@ Pure states in delivery/states.py; here are the guarded UPDATEs. Each takes the
 caller's transaction (`tx`), except `open_issue`, which owns its own.
 """
 
+from newsletter.delivery.ledger import clock
 from newsletter.delivery.ledger.claims import (
-    anything_due,
     begin,
     claim,
     exclude,
     fence,
     return_,
+    waiting,
 )
 from newsletter.delivery.ledger.ending import Resolved, close, expire, halt, resolve
 from newsletter.delivery.ledger.lanes import NOTICES, Job, Lane
@@ -40,9 +41,9 @@ __all__ = [
     "Resolved",
     "Rules",
     "Sum",
-    "anything_due",
     "begin",
     "claim",
+    "clock",
     "close",
     "doubt_everything",
     "exclude",
@@ -59,4 +60,5 @@ __all__ = [
     "settle",
     "sign_off",
     "sums",
+    "waiting",
 ]

@@ -203,12 +203,17 @@ def exclude(tx: Connection, subscriber_id: str, reason: str, now: dt.datetime) -
     return changed
 
 
-def anything_due(tx: Connection, lane: Lane, now: dt.datetime) -> bool:
-    """Whether `claim` would find something."""
+def waiting(tx: Connection, lane: Lane, now: dt.datetime) -> int:
+    """How many rows of `lane` are due: what `claim` would find, one batch after another."""
     table = lane.table
-    due = [table.c.due_at <= now]
-    due += [table.c.closes_at > now] if lane.period is None else [table.c.period == lane.period]
-    return any(
-        tx.scalar(sa.select(sa.literal(1)).where(table.c.state == state, *due).limit(1))
-        for state in ("queued", "deferred")
-    )
+    due = [table.c.state.in_([State.QUEUED.value, State.DEFERRED.value]), table.c.due_at <= now]
+    if lane.period is None:
+        due.append(table.c.closes_at > now)
+    else:
+        due += [
+            table.c.period == lane.period,
+            sa.exists().where(
+                issues.c.period == lane.period, issues.c.state == "open", issues.c.closes_at > now
+            ),
+        ]
+    return tx.scalar(sa.select(sa.func.count()).select_from(table).where(*due)) or 0

@@ -1,1 +1,1 @@
-"""Ways a message leaves the house."""
+"""Ways a message leaves the house, and which of them this publication may take."""
