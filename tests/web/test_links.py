@@ -265,7 +265,7 @@ def test_the_data_comes_as_json_to_take_along(house: House) -> None:
     assert answer.header("content-disposition") == 'attachment; filename="held.json"'
     assert answer.json["address"] == "anna@example.org"
     assert answer.json["state"] == "confirmed"
-    assert answer.json["notices"][0]["what"] == "confirm"
+    assert answer.json["notices"][0]["kind"] == "confirm"
 
 
 def test_erasing_leaves_nothing_but_the_keyed_hash(house: House) -> None:

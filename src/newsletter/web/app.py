@@ -47,11 +47,7 @@ def build(parts: WebParts) -> Starlette:
     def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, Refused | HTTPException)
         status = error.status if isinstance(error, Refused) else error.status_code
-        headers = dict(getattr(error, "headers", None) or {})
-        if status in (408, 413):
-            # What the visitor is still sending is not read; the connection ends.
-            headers["Connection"] = "close"
-        return pages.error(request, status, headers)
+        return pages.error(request, status, getattr(error, "headers", None))
 
     app = Starlette(
         routes=_routes(parts, pages),

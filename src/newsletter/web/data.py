@@ -7,15 +7,17 @@ POST with action=erase deletes it.
 
 from __future__ import annotations
 
+import datetime as dt
+from typing import Any
+
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from newsletter.delivery import departure
-from newsletter.subscribers import people
+from newsletter.subscribers import holding, people
 from newsletter.subscribers.people import Person
-from newsletter.web import fields, held
-from newsletter.web.held import Held
+from newsletter.web import fields
 from newsletter.web.pages import Pages, wants_json
 from newsletter.web.parts import WebParts
 
@@ -42,23 +44,21 @@ class Data:
                     return self._invalid(request, sent.get("lang"))
                 if action == "download" or wants_json(request):
                     return JSONResponse(
-                        found.as_json(),
+                        found,
                         headers={"Content-Disposition": 'attachment; filename="held.json"'},
                     )
                 return self._page(request, found, sent.get("lang"))
             case _:
                 return self._pages.error(request, 400)
 
-    def _page(self, request: Request, found: Held, asked: str | None) -> Response:
+    def _page(self, request: Request, found: dict[str, Any], asked: str | None) -> Response:
         pages = self._pages
-        tag = pages.language(request, asked, found.person.language)
-        return pages.page(
-            "held.html",
-            tag,
-            held=found,
-            person=found.person,
-            day=lambda moment: pages.moment(moment, tag),
-        )
+        tag = pages.language(request, asked, found["language"])
+
+        def when(minute: str) -> str:
+            return pages.moment(dt.datetime.fromisoformat(minute), tag)
+
+        return pages.page("held.html", tag, held=found, when=when)
 
     async def _erased(self, request: Request, token: str, sent: dict[str, str]) -> Response:
         language = await run_in_threadpool(self._erase, token)
@@ -81,13 +81,13 @@ class Data:
         with self._parts.store.read() as tx:
             return people.find_by_data_link(tx, link, self._parts.clock())
 
-    def _held(self, token: str) -> Held | None:
+    def _held(self, token: str) -> dict[str, Any] | None:
         link = self._parts.vault.read_data_token(token)
         if link is None:
             return None
         with self._parts.store.read() as tx:
             person = people.find_by_data_link(tx, link, self._parts.clock())
-            return held.about(tx, self._parts.vault, person) if person else None
+            return holding.held(tx, self._parts.vault, person) if person else None
 
     def _erase(self, token: str) -> str | None:
         """Erase whoever the link names; their language, None when it names nobody (any more)."""

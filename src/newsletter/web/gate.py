@@ -81,6 +81,14 @@ class Gate:
                 await send({"type": "websocket.close", "code": 1000})
             return
         began = False
+        unread = _has_body(scope)
+
+        async def watched() -> Message:
+            nonlocal unread
+            message = await receive()
+            if message["type"] == "http.request":
+                unread = message.get("more_body", False)
+            return message
 
         async def locked(message: Message) -> None:
             nonlocal began
@@ -89,21 +97,29 @@ class Gate:
                 headers = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
+                if unread:
+                    # What is left of the body is not worth reading: the connection ends.
+                    headers["Connection"] = "close"
             await send(message)
 
         given = [value for name, value in scope["headers"] if name == b"host"]
         host = given[0].decode("latin-1").lower() if len(given) == 1 else None
         if host not in self._hosts:
-            answer = self._wrong(scope, 400 if host is None else 421)
-            answer.headers["Connection"] = "close"
-            await answer(scope, receive, locked)
+            await self._wrong(scope, 400 if host is None else 421)(scope, receive, locked)
             return
         try:
-            await self._app(scope, receive, locked)
+            await self._app(scope, watched, locked)
         except Exception as error:  # noqa: BLE001 - one of the three loops: a web request
             log.error("a request failed: %s", _place(error))
             if not began:
                 await self._wrong(scope, 500)(scope, receive, locked)
+
+
+def _has_body(scope: Scope) -> bool:
+    for name, value in scope["headers"]:
+        if name == b"transfer-encoding" or (name == b"content-length" and value.strip(b" 0")):
+            return True
+    return False
 
 
 def _place(error: BaseException) -> str:

@@ -1,0 +1,195 @@
+"""The app on a socket: uvicorn in a thread of its own, with a limit on everything a stranger can hold.
+
+A connection that says nothing, says it letter by letter, or does not read its
+answer is closed; none of them keeps a reader's one click waiting. Who the
+client is comes from the socket, or from a proxy that the settings name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import h11
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from newsletter.errors import CouldNotRun, Finding
+
+HEAD_SECONDS = 10.0
+"""From the first moment to the end of the request's head."""
+
+IDLE_SECONDS = 5
+"""Between two requests of one connection."""
+
+READ_SECONDS = 30.0
+"""How long an answer may wait for a client that does not read it."""
+
+MOST_CONNECTIONS = 1000
+"""Above it the answer is 503 at once; memory stays bounded."""
+
+LONGEST_HEAD = 16 * 1024
+"""Octets of request line and headers."""
+
+BACKLOG = 1024
+
+
+class Patient(H11Protocol):
+    """uvicorn's protocol, with an end to its patience (it waits for a head for ever)."""
+
+    head_seconds = HEAD_SECONDS
+    read_seconds = READ_SECONDS
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._head: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._head = self.loop.call_later(self.head_seconds, self._give_up)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_head()
+        elif self._head is None and not self.transport.is_closing():
+            self._head = self.loop.call_later(self.head_seconds, self._give_up)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(self.read_seconds, self._give_up)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_unread()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_head()
+        self._stop_unread()
+        super().connection_lost(exc)
+
+    def _stop_head(self) -> None:
+        if self._head is not None:
+            self._head.cancel()
+            self._head = None
+
+    def _stop_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def _give_up(self) -> None:
+        self.transport.abort()
+
+
+class Server:
+    """Serves `app` from `start` to `stop`; a port of 0 takes any free one, told by `port`.
+
+    `trusted_proxies` are addresses or networks whose X-Forwarded-For is
+    believed; from anybody else it is a header like any other.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        *,
+        trusted_proxies: Sequence[str] = (),
+        protocol: type[H11Protocol] = Patient,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self._config = uvicorn.Config(
+            app,
+            http=protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(trusted_proxies),
+            forwarded_allow_ips=list(trusted_proxies),
+            limit_concurrency=MOST_CONNECTIONS,
+            backlog=BACKLOG,
+            timeout_keep_alive=IDLE_SECONDS,
+            timeout_graceful_shutdown=5,
+            h11_max_incomplete_event_size=LONGEST_HEAD,
+        )
+        self._server = uvicorn.Server(self._config)
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> Server:
+        """Listen, and return.
+
+        Raises:
+            CouldNotRun: NL152, the address is taken or not this machine's.
+        """
+        listener = _listen(self.host, self.port)
+        self.port = listener.getsockname()[1]
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._server.serve(sockets=[listener])),
+            name="web",
+            daemon=True,
+        )
+        # The socket listens already: who connects now waits for the thread and is answered.
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Answer what is under way, close the rest; returns when it is done."""
+        if self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join()
+            self._thread = None
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def __enter__(self) -> Server:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def serve(app: ASGIApp, bind: str, trusted_proxies: Sequence[str] = ()) -> Server:
+    """Start a server at `bind` ("127.0.0.1:8000", "[::1]:8000"); the caller stops it."""
+    host, _, port = bind.rpartition(":")
+    return Server(app, host.strip("[]"), int(port), trusted_proxies=trusted_proxies).start()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise CouldNotRun(_taken(host, port, error)) from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise CouldNotRun(_taken(host, port, error)) from error
+    return listener
+
+
+def _taken(host: str, port: int, error: Exception) -> Finding:
+    return Finding(
+        "NL152",
+        f"the web app cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}",
+        help="is it running already? change `bind` under [web] in newsletter.toml",
+    )
