@@ -1,6 +1,6 @@
 """Prose as HTML for a page, with slots for what the page decides: links inside, and pictures.
 
-    "<p>see <a href="" \\0a:article:cells#top\\0 "">cells</a></p>" \\0i:{...}\\0 ...
+    <p>see <a\\0a:article:cells#top\\0>cells</a></p>\\0i:{"alt": ..., "src": ...}\\0 ...
 
 A fragment is made once and kept; `fill` puts addresses and picture tags in,
 in one pass, each time a page is written.
@@ -51,7 +51,7 @@ def _write(element: ET.Element, out: list[str]) -> None:
         out.append(f"<{tag}")
         for key, value in element.attrib.items():
             if key == "href" and value.startswith(INSIDE):
-                out += (' href="', SLOT, "a:", value, SLOT, '"')
+                out += (SLOT, "a:", value, SLOT)
             else:
                 out.append(f' {key}="{attribute(value)}"')
         out.append(">")
@@ -70,13 +70,17 @@ def _write(element: ET.Element, out: list[str]) -> None:
 
 
 def fill(html: str, link: Callable[[str], str], picture: Callable[[dict[str, str]], str]) -> str:
-    """Fill the slots: `link` gives the address of an inside target, `picture` a whole tag."""
+    """Fill the slots: `picture` gives a whole tag; `link` the address of an inside target, or "" to leave the words unlinked."""
     if SLOT not in html:
         return html
     parts = html.split(SLOT)
     for index in range(1, len(parts), 2):
         kind, payload = parts[index][:2], parts[index][2:]
-        parts[index] = attribute(link(payload)) if kind == "a:" else picture(json.loads(payload))
+        if kind == "a:":
+            address = link(payload)
+            parts[index] = f' href="{attribute(address)}"' if address else ""
+        else:
+            parts[index] = picture(json.loads(payload))
     return "".join(parts)
 
 

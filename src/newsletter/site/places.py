@@ -1,0 +1,101 @@
+"""From a path of the site to what stands in a page: the address of a link, the tag of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from urllib.parse import quote, urlsplit
+
+from newsletter.content import Catalogue, links, urls
+from newsletter.content.pictures import Drawn
+from newsletter.content.serial import attribute
+
+
+class Places:
+    """Addresses of one build. `site_url` has no slash at its end."""
+
+    def __init__(self, site_url: str, languages: tuple[str, ...]) -> None:
+        parts = urlsplit(site_url)
+        self.origin = f"{parts.scheme}://{parts.netloc}"
+        self.prefix = parts.path.rstrip("/")
+        self.languages = languages
+
+    def at(self, path: str) -> str:
+        """A path as it stands in a page's link."""
+        return quote(self.prefix + path, safe="/:@!$&'()*+,;=~-._%")
+
+    def absolute(self, path: str) -> str:
+        return self.origin + self.at(path)
+
+
+class Linker:
+    """Resolves canonical targets for pages of one language.
+
+    A text that is not there in that language is linked in the first language
+    that has it: the stated fallback.
+    """
+
+    def __init__(self, places: Places, catalogue: Catalogue) -> None:
+        self.places = places
+        self.catalogue = catalogue
+        self.texts: dict[tuple[str, str, str], str] = {}
+        for article in (*catalogue.articles, *catalogue.withdrawn):
+            self.texts["article", article.id, article.language] = urls.article_path(
+                article, places.languages
+            )
+        for page in catalogue.pages:
+            self.texts["page", page.id, page.language] = urls.page_path(page, places.languages)
+
+    def href(self, target: str, language: str) -> str:
+        """The address of `target` as written on a page in `language`; "" when it is not published."""
+        kind, name, named, anchor = links.split(target)
+        place = self._path(kind, name, named, language)
+        if place is None:
+            return ""
+        return self.places.at(place) + (f"#{quote(anchor, safe='')}" if anchor else "")
+
+    def _path(self, kind: str, name: str, named: str | None, language: str) -> str | None:
+        languages = self.places.languages
+        match kind:
+            case "article" | "page":
+                for tag in dict.fromkeys((named or language, *(() if named else languages))):
+                    if (kind, name, tag) in self.texts:
+                        return self.texts[kind, name, tag]
+                return None
+            case "topic":
+                return urls.topic_path(name, named or language, languages)
+            case "issue":
+                return urls.issue_path(name, named or language, languages)
+            case "issues":
+                return urls.archive_path(named or language, languages)
+            case "subscribe":
+                return urls.subscribe_path(named or language, languages)
+            case "home":
+                return urls.home_path(named or language, languages)
+            case _:
+                return name
+
+
+def picture_file(drawn: Drawn) -> str:
+    """The file of a picture on the site; its name changes with its bytes."""
+    path = PurePosixPath(drawn.path)
+    return f"assets/{path.stem}.{drawn.digest[:10]}{path.suffix.lower()}"
+
+
+class Pictures:
+    """Tags of pictures: a drawing stands in the page itself, a photo is a file of ours."""
+
+    def __init__(self, places: Places, drawn: Mapping[str, Drawn]) -> None:
+        self.places = places
+        self.drawn = drawn
+
+    def tag(self, attributes: Mapping[str, str]) -> str:
+        """The tag of `img` attributes from the tree (src, alt); "" when the picture is not there."""
+        picture = self.drawn.get(attributes.get("src", ""))
+        if picture is None:
+            return ""
+        alt = attributes.get("alt", "")
+        if picture.inline:
+            words = f'role="img" aria-label="{attribute(alt)}"' if alt else 'aria-hidden="true"'
+            return picture.inline.replace("<svg", f'<svg {words} focusable="false"', 1)
+        return f'<img src="{self.places.at("/" + picture_file(picture))}" alt="{attribute(alt)}" width="{picture.width}" height="{picture.height}" loading="lazy" decoding="async">'
