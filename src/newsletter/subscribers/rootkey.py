@@ -48,24 +48,8 @@ def new(path: Path, *, publication: Path | None = None, database: Path | None = 
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise CouldNotRun(
-            Finding(
-                "NL507",
-                "there is a file already, and it may be the key to a list",
-                Where(str(path)),
-                help="name another file, or move this one away if you are sure. Nothing was changed",
-            )
-        ) from None
     except OSError as error:
-        raise CouldNotRun(
-            Finding(
-                "NL508",
-                f"the key file cannot be written: {error.strerror}",
-                Where(str(path)),
-                help="name a place where this account may write, such as ~/.config/newsletter/key",
-            )
-        ) from error
+        raise CouldNotRun(_taken(path) if path.exists() else _unwritable(path, error)) from error
     value = secrets.token_bytes(KEY_BYTES)
     with os.fdopen(descriptor, "wb") as file:
         file.write(base64.b64encode(value) + b"\n")
@@ -73,6 +57,24 @@ def new(path: Path, *, publication: Path | None = None, database: Path | None = 
         os.fsync(file.fileno())
     sync_folder(path.parent)
     return RootKey(value, path)
+
+
+def _taken(path: Path) -> Finding:
+    return Finding(
+        "NL507",
+        "there is a file already, and it may be the key to a list",
+        Where(str(path)),
+        help="name another file, or move this one away if you are sure. Nothing was changed",
+    )
+
+
+def _unwritable(path: Path, error: OSError) -> Finding:
+    return Finding(
+        "NL508",
+        f"the key file cannot be written: {error.strerror}",
+        Where(str(path)),
+        help="name a place where this account may write, such as ~/.config/newsletter/key",
+    )
 
 
 def save(key: RootKey, path: Path) -> None:
