@@ -15,10 +15,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from newsletter import resources
 from newsletter.config import Settings
 from newsletter.errors import CouldNotRun, Finding, Findings, Where
 
 if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from newsletter.delivery.loop import Pace
+    from newsletter.delivery.outcome import Transport
+    from newsletter.delivery.press import Press
+    from newsletter.flows.parts import Parts
     from newsletter.store import Store
     from newsletter.subscribers.journal import Journal
     from newsletter.subscribers.rootkey import RootKey
@@ -50,6 +57,7 @@ class House:
         self.settings = settings
         self._environ = environ
         self._key = key
+        self._registered: set[str] = set()
 
     def __enter__(self) -> House:
         return self
@@ -103,6 +111,106 @@ class House:
         from newsletter.subscribers.journal import Journal
 
         return Journal(self.settings.path(self.settings.store.journal))
+
+    @cached_property
+    def transport(self) -> Transport:
+        """The way out. Raises CouldNotRun when the relay is not named or not safe."""
+        from newsletter.delivery.transports.choice import choose
+
+        return choose(self.settings)
+
+    @cached_property
+    def parts(self) -> Parts:
+        """What the flows of a month work with."""
+        from newsletter.flows.parts import Parts
+
+        return Parts(self.settings, self.store, self.vault, self.transport, now)
+
+    def press(self) -> Press:
+        from newsletter.delivery.press import Press
+
+        return Press(self.settings, self.vault)
+
+    @property
+    def pace(self) -> Pace:
+        from newsletter.delivery.loop import Pace
+
+        delivery = self.settings.delivery
+        return Pace(delivery.connections, delivery.rate_per_second)
+
+    @property
+    def public(self) -> Path:
+        """Where the site is built."""
+        return self.settings.path("public")
+
+    def web_app(self) -> Starlette:
+        """The forms and the built site, as one ASGI app."""
+        from newsletter.web.app import WebParts, build
+
+        settings = self.settings
+        return build(
+            WebParts(
+                title=settings.publication.title,
+                languages=settings.publication.languages,
+                public_url=settings.public_url,
+                site_url=settings.site_url,
+                zone=settings.publication.time_zone,
+                store=self.store,
+                vault=self.vault,
+                journal=self.journal,
+                wordings=self.known_wordings,
+                next_issue=self.next_issue,
+                clock=now,
+                templates=tuple(resources.templates("web", settings.root)),
+                tokens=self._tokens(),
+                site=self.public,
+                privacy=self._privacy_pages(),
+                unconfirmed=dt.timedelta(hours=settings.retention.unconfirmed_hours),
+            )
+        )
+
+    def _tokens(self) -> Path:
+        """The site's colours and sizes, the publication's own file first."""
+        found = (
+            folder / "tokens.css" for folder in resources.templates("site", self.settings.root)
+        )
+        return next(file for file in found if file.is_file())
+
+    def _privacy_pages(self) -> dict[str, str]:
+        """Language -> address of its privacy page; none while the texts cannot be read."""
+        from newsletter import content
+        from newsletter.content import urls
+
+        try:
+            pages = content.load(self.settings, now()).pages
+        except Findings:
+            return {}
+        languages = self.settings.publication.languages
+        return {
+            page.language: self.settings.site_url + urls.page_path(page, languages)
+            for page in pages
+            if page.id == "privacy"
+        }
+
+    def next_issue(self, moment: dt.datetime) -> dt.datetime | None:
+        """When somebody who confirms at `moment` gets their first letter: the next due moment."""
+        from newsletter.issue import period
+
+        month = period.at(moment, self.settings.publication.time_zone)
+        due = period.due(self.settings, month)
+        return due if due > moment else period.due(self.settings, month.following())
+
+    def known_wordings(self) -> tuple[Shown, ...]:
+        """The wordings on the disk, each kept in the store before a form may show it."""
+        from newsletter.subscribers import wordings
+
+        found = self.wordings()
+        fresh = {each.hash for each in found} - self._registered
+        if fresh:
+            with self.store.write() as tx:
+                wordings.register(tx, found, now())
+            self._registered |= fresh
+        return found
 
     def wordings(self) -> tuple[Shown, ...]:
         """Every consent wording of content/consent as it is on the disk now, oldest first in each language.

@@ -23,6 +23,7 @@ TABLE = (
     Row("inbox", "newsletter.cli.start", "take mail on this machine and show it", "Start"),
     Row("check", "newsletter.cli.words", "everything that is wrong with the texts", "Write"),
     Row("explain", "newsletter.cli.words", "what a finding's code means and the way out", "Write"),
+    Row("build", "newsletter.cli.words", "make the website", "Write"),
     Row("news", "newsletter.cli.news", "what the feeds propose: list, pick", "Write"),
     Row("status", "newsletter.cli.account", "where the issues stand, with an exact sum", "Send"),
     Row("deliveries", "newsletter.cli.account", "who was not served: list, resolve", "Send"),

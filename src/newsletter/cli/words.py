@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 
+PUBLIC = "public"
+"""Where the site is built, below the publication."""
+
 app = group("words", "Read what editors wrote and make pages of it.")
 
 
@@ -68,6 +71,51 @@ def check(
         raise typer.Exit(1)
     if catalogue:
         desk.say(tally(catalogue))
+
+
+@app.command(
+    epilog=examples("newsletter build", "newsletter build --drafts --out /tmp/preview-of-my-letter")
+)
+def build(
+    ctx: typer.Context,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="else public/ in the publication")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, help="processes")] = 1,
+    drafts: Annotated[bool, typer.Option("--drafts", help="with drafts, for a look")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="make every page anew")] = False,
+) -> None:
+    """Make the website. When anything is wrong, everything wrong is shown and the old site stays.
+
+    What is the same as before is left as it is; readers never see half a site.
+    """
+    from newsletter import site
+
+    desk = desk_of(ctx)
+    settings = desk.settings()
+    folder = out.absolute() if out else settings.path(PUBLIC)
+    with desk.progress() as progress:
+        report = site.build(
+            settings,
+            now(),
+            folder,
+            jobs=jobs,
+            drafts=drafts,
+            cache=not no_cache,
+            progress=progress,
+        )
+    if report.warnings:
+        desk.complain(report.warnings)
+    data(os.path.relpath(folder))
+    files = (
+        f"{report.written} files written, {report.unchanged} as before, {report.removed} removed"
+    )
+    desk.say(f"{report.pages} pages · {files} · {report.seconds:.1f} s")
+    if report.left_out:
+        left = ", ".join(f"{count} {why}" for why, count in report.left_out.items())
+        desk.say(f"left out: {left}")
+    if not out:
+        desk.say("next: newsletter run   (look at it, with its forms)")
 
 
 def _only(found: Sequence[Finding], paths: Sequence[Path], root: Path) -> list[Finding]:
