@@ -22,7 +22,7 @@ from newsletter.site.letters import Sent
 from newsletter.site.places import Places
 
 Values = dict[str, Any]
-HOME_ARTICLES = 6
+HOME_ARTICLES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -507,24 +507,14 @@ class Planner:
             )
 
     def _missing(self, tag: str) -> Sheet:
-        """The page for an address that is not there; the first language's also greets the others."""
+        """The page for an address that is not there."""
         say = self.spoken[tag].gettext
-        first = tag == self.languages[0]
-        others = [
-            {
-                "language": other,
-                "href": self.places.at(urls.home_path(other, self.languages)),
-                "text": f"{self.spoken[other].name}: {self.spoken[other].gettext('To the first page')}",
-            }
-            for other in self.languages
-            if first and other != tag
-        ]
         path = f"{urls.home_path(tag, self.languages)}404.html"
         return self._sheet(
             path,
             "missing.html",
             tag,
-            {"title": say("This page is not here"), "others": others, "hidden": True},
+            {"title": say("This page is not here"), "hidden": True},
             listed=False,
         )
 
