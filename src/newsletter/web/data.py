@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from newsletter.delivery import departure
+from newsletter.language import Language
 from newsletter.subscribers import holding, people
 from newsletter.subscribers.people import Person
 from newsletter.web import fields
@@ -58,7 +59,8 @@ class Data:
         def when(minute: str) -> str:
             return pages.moment(dt.datetime.fromisoformat(minute), tag)
 
-        return pages.page("held.html", tag, held=found, when=when)
+        name = Language(found["language"], "web").name
+        return pages.page("held.html", tag, held=found, name=name, when=when)
 
     async def _erased(self, request: Request, token: str, sent: dict[str, str]) -> Response:
         language = await run_in_threadpool(self._erase, token)
