@@ -206,3 +206,41 @@ def test_the_journal_is_for_its_owner_alone_and_holds_no_address(
     write(journal, Kind.LEAVE, person("reader@example.org"), now)
     assert stat.S_IMODE(journal.path.stat().st_mode) == 0o600
     assert b"example.org" not in journal.path.read_bytes()
+
+
+def test_catching_up_reads_only_what_is_new(
+    store: Store, journal: Journal, person: Callable[[str], Person], now: dt.datetime
+) -> None:
+    assert journal.catch_up(store) == Replayed(0, 0, 0)
+    first, second = person("first@example.org"), person("second@example.org")
+    write(journal, Kind.LEAVE, first, now)
+    assert journal.catch_up(store) == Replayed(1, 1, 0)
+    assert journal.catch_up(store) == Replayed(0, 0, 0)
+    write(journal, Kind.LEAVE, second, now)
+    assert journal.catch_up(store) == Replayed(1, 1, 0)
+    assert state(store, second) is State.UNSUBSCRIBED
+
+
+def test_a_line_without_its_end_is_looked_at_again(
+    store: Store, journal: Journal, person: Callable[[str], Person], now: dt.datetime
+) -> None:
+    write(journal, Kind.LEAVE, person("first@example.org"), now)
+    whole = journal.path.read_bytes()
+    journal.path.write_bytes(whole + whole[:40])
+    assert journal.catch_up(store) == Replayed(1, 1, 1)
+    write(journal, Kind.LEAVE, person("second@example.org"), now)
+    assert journal.catch_up(store) == Replayed(1, 1, 1)
+
+
+def test_another_journal_in_its_place_is_read_from_its_beginning(
+    store: Store, journal: Journal, person: Callable[[str], Person], now: dt.datetime
+) -> None:
+    first, second = person("first@example.org"), person("second@example.org")
+    write(journal, Kind.LEAVE, first, now)
+    journal.catch_up(store)
+    journal.path.unlink()
+    for _ in range(3):
+        write(journal, Kind.LEAVE, second, now)
+    assert journal.catch_up(store) == Replayed(3, 1, 0)
+    journal.path.unlink()
+    assert journal.catch_up(store) == Replayed(0, 0, 0)

@@ -13,6 +13,7 @@ no clock is asked.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import os
 import threading
@@ -25,12 +26,19 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from newsletter.files import sync_folder
+from newsletter.store import Store, tables
 from newsletter.store.tables import subscribers
 from newsletter.subscribers import people, suppression
 from newsletter.subscribers.states import Reason
 
 BATCH = 400
 """Records looked up at once; SQLite takes 32,766 variables in a statement, older ones 999."""
+
+MARK = "journal_mark"
+"""The fact that says how far a database has seen the journal."""
+
+LONGEST_LINE = 4096
+"""Bytes; a record has some 170."""
 
 
 class Kind(StrEnum):
@@ -100,22 +108,37 @@ class Journal:
             if not existed:
                 sync_folder(self.path.parent)
 
-    def entries(self) -> Iterator[Entry | None]:
-        """Every record, oldest first; None for a line that is torn or damaged."""
+    def entries(self, start: int = 0) -> Iterator[Entry | None]:
+        """Every record from byte `start`, oldest first; None for a line that is torn or damaged."""
         try:
             file = self.path.open("rb")
         except FileNotFoundError:
             return
         with file:
+            file.seek(start)
             for line in file:
                 if line.strip():
                     yield _entry(line)
 
-    def replay(self, tx: Connection) -> Replayed:
-        """Apply every record that this database has not seen, in the caller's write."""
+    def catch_up(self, store: Store) -> Replayed:
+        """Apply what this database has not seen; one small read when it has seen everything.
+
+        For every start: the last process may have died between the journal and
+        the transaction, and a restored database stands where its backup stood.
+        """
+        with store.read() as tx:
+            start = self._seen(tx)
+        if start == self._end():
+            return Replayed(0, 0, 0)
+        with store.write() as tx:
+            return self.replay(tx, start)
+
+    def replay(self, tx: Connection, start: int = 0) -> Replayed:
+        """Apply every record from byte `start` on, in the caller's write."""
         counts = {"entries": 0, "applied": 0, "torn": 0}
+        end = self._end()
         batch: list[Entry] = []
-        for entry in self.entries():
+        for entry in self.entries(start):
             if entry is None:
                 counts["torn"] += 1
                 continue
@@ -125,7 +148,38 @@ class Journal:
                 counts["applied"] += _apply(tx, batch)
                 batch = []
         counts["applied"] += _apply(tx, batch)
+        facts = tables.facts
+        tx.execute(facts.delete().where(facts.c.name == MARK))
+        tx.execute(facts.insert().values(name=MARK, value=self._mark(end)))
         return Replayed(**counts)
+
+    def _end(self) -> int:
+        """Where the last whole line ends, 0 when there is none."""
+        try:
+            with self.path.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                start = max(0, size - LONGEST_LINE)
+                file.seek(start)
+                tail = file.read(size - start)
+        except FileNotFoundError:
+            return 0
+        return start + tail.rfind(b"\n") + 1 if b"\n" in tail else 0
+
+    def _mark(self, end: int) -> bytes:
+        """`end` and the hash of what stands before it: another file is not taken for this one."""
+        if not end:
+            return b""
+        with self.path.open("rb") as file:
+            file.seek(max(0, end - LONGEST_LINE))
+            before = file.read(min(end, LONGEST_LINE))
+        return end.to_bytes(8) + hashlib.sha256(before).digest()
+
+    def _seen(self, tx: Connection) -> int:
+        """Up to which byte this database has applied this very file; 0 when that is not certain."""
+        facts = tables.facts
+        mark = tx.execute(sa.select(facts.c.value).where(facts.c.name == MARK)).scalar() or b""
+        end = int.from_bytes(mark[:8])
+        return end if end <= self._end() and bytes(mark) == self._mark(end) else 0
 
 
 def _ends_whole(descriptor: int) -> bool:
