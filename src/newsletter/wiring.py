@@ -104,7 +104,9 @@ class House:
         from newsletter.subscribers import vault
 
         key = self.key
-        return vault.unlock(self.store, key, now())
+        opened = vault.unlock(self.store, key, now())
+        self.journal.catch_up(self.store)  # a leave that the last process did not live to commit
+        return opened
 
     @cached_property
     def journal(self) -> Journal:
