@@ -59,8 +59,8 @@ class Data:
         def when(minute: str) -> str:
             return pages.moment(dt.datetime.fromisoformat(minute), tag)
 
-        name = Language(found["language"], "web").name
-        return pages.page("held.html", tag, held=found, name=name, when=when)
+        speech = Language(found["language"], "web")
+        return pages.page("held.html", tag, held=found, speech=speech, when=when)
 
     async def _erased(self, request: Request, token: str, sent: dict[str, str]) -> Response:
         language = await run_in_threadpool(self._erase, token)
