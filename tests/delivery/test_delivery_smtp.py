@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from scripted import DRIP, DROP, GARBAGE, HANG, PARTIAL, Scripted, Step, relay
+from scripted_relay import DRIP, DROP, GARBAGE, HANG, PARTIAL, Scripted, Step, relay
 
 from newsletter.delivery.outcome import Envelope, Kind, Outcome, Stage, boot_seconds
 from newsletter.delivery.transports.smtp import Patience, Relay, SmtpConnection, SmtpTransport
