@@ -23,6 +23,7 @@ from newsletter.issue.compose import Draft, compose
 from newsletter.issue.frozen import SUFFIXES
 from newsletter.issue.manifest import NAME, Approval
 from newsletter.issue.period import Period, due
+from newsletter.issue.pictures import path
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ def _write(settings: Settings, made: Draft, folder: Path) -> None:
     fresh = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     (fresh / "pictures").mkdir(parents=True)
-    served = f"{settings.site_url}/mail/{made.issue.period}/"
+    served = settings.site_url + path(str(made.issue.period), "")
     for edition in made.editions:
         for part, suffix in SUFFIXES.items():
             words = getattr(edition, part).replace(served, "pictures/")

@@ -30,7 +30,11 @@ def sha256(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """The bytes of one language. `html` and `text` hold `TOKEN_SLOT`; `body` (the archive's) does not."""
+    """The bytes of one language. `html` and `text` hold `TOKEN_SLOT`; `body` does not.
+
+    `body` is the archive's part of a page: everything between the mail's
+    heading and its footer, with addresses of our own site without the host.
+    """
 
     language: str
     subject: str

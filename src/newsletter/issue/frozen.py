@@ -4,7 +4,7 @@ content/issues/PERIOD/edition.toml        the manifest; without it nothing is ap
                      LANG.html            the mail, a token's slot in its links
                      LANG.txt
                      LANG.body.html       the archive's part of a page
-                     pictures/NAME        what the site serves below /mail/PERIOD/
+                     pictures/NAME        what the site serves at /issues/PERIOD/pictures/NAME
 """
 
 from __future__ import annotations

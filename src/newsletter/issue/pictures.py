@@ -43,7 +43,7 @@ class Raster:
 
 def path(period: str, name: str) -> str:
     """Where the site serves it: the same address for every reader."""
-    return f"/mail/{period}/{name}"
+    return f"/issues/{period}/pictures/{name}"
 
 
 def raster(drawn: Drawn) -> Raster:
