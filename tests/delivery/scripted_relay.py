@@ -84,13 +84,13 @@ class Scripted:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def action(self, step: Step, line: str = "") -> str:
-        with self.lock:
-            wanted = self.script.get(step, GOOD.get(step, "250 ok"))
-            if callable(wanted):
-                return wanted(line)
-            if isinstance(wanted, list):
+        wanted = self.script.get(step, GOOD.get(step, "250 ok"))
+        if callable(wanted):
+            return wanted(line)  # outside the lock: it may take its time
+        if isinstance(wanted, list):
+            with self.lock:
                 return wanted.pop(0) if len(wanted) > 1 else wanted[0]
-            return wanted
+        return wanted
 
 
 @contextmanager
@@ -128,6 +128,7 @@ def relay(
     try:
         yield server
     finally:
+        listener.shutdown(socket.SHUT_RDWR)  # close alone would not wake accept()
         listener.close()
         for client in open_now:
             with suppress(OSError):

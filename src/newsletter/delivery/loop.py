@@ -258,8 +258,8 @@ class _Run:
             dot_before = boot_seconds() + DOT_WITHIN
             if ledger.begin(tx, job, self.sender):
                 if self.pace.per_second:
-                    gap = 1 / self.pace.per_second
-                    self.next_at = max(self.next_at + gap, time.monotonic())
+                    earliest = max(self.next_at, time.monotonic())
+                    self.next_at = earliest + 1 / self.pace.per_second
                 return Order(job, dot_before)
             if ledger.fence(tx, job, self.sender, self.clock()):
                 self.ended[State.EXCLUDED] += 1
