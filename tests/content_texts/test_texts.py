@@ -78,7 +78,7 @@ def _sentences(text: str) -> list[str]:
 
 
 def _words(text: str) -> int:
-    return len(re.findall(r"[\w’'-]*\w[\w’'-]*", text))
+    return len(re.findall(r"[\w’'‑-]*\w[\w’'‑-]*", text))
 
 
 def _root(text: Article | Page) -> ET.Element:
