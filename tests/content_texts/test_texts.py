@@ -74,6 +74,7 @@ def _blocks(root: ET.Element) -> Iterator[tuple[str, str]]:
 
 
 def _sentences(text: str) -> list[str]:
+    text = re.sub(r"(\d)\.(?=\s(?:Januar|Februar|März|April|Mai|Juni)\b)", r"\1", text)
     return re.split(r"(?<=[.!?])[»“”]?\s+(?=[A-ZÄÖÜА-ЯЁ„«“0-9])", text)
 
 
