@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -53,10 +53,12 @@ class House:
         *,
         environ: Mapping[str, str] = os.environ,
         key: RootKey | None = None,
+        clock: Callable[[], dt.datetime] = now,
     ) -> None:
         self.settings = settings
         self._environ = environ
         self._key = key
+        self.clock = clock
         self._registered: set[str] = set()
 
     def __enter__(self) -> House:
@@ -104,7 +106,7 @@ class House:
         from newsletter.subscribers import vault
 
         key = self.key
-        opened = vault.unlock(self.store, key, now())
+        opened = vault.unlock(self.store, key, self.clock())
         self.journal.catch_up(self.store)  # a leave that the last process did not live to commit
         return opened
 
@@ -126,7 +128,16 @@ class House:
         """What the flows of a month work with."""
         from newsletter.flows.parts import Parts
 
-        return Parts(self.settings, self.store, self.vault, self.transport, now)
+        return Parts(self.settings, self.store, self.vault, self.transport, self.clock)
+
+    def opened(self, period: str) -> bool:
+        """Whether anybody was counted for the issue of `period`. Makes no database where there is none."""
+        from newsletter.delivery.ledger import sums
+
+        if self.database is not None and not self.database.exists():
+            return False
+        with self.store.read() as tx:
+            return sums(tx, period) is not None
 
     def press(self) -> Press:
         from newsletter.delivery.press import Press
@@ -162,7 +173,7 @@ class House:
                 journal=self.journal,
                 wordings=self.known_wordings,
                 next_issue=self.next_issue,
-                clock=now,
+                clock=self.clock,
                 templates=tuple(resources.templates("web", settings.root)),
                 tokens=self._tokens(),
                 site=self.public,
@@ -184,7 +195,7 @@ class House:
         from newsletter.content import urls
 
         try:
-            pages = content.load(self.settings, now()).pages
+            pages = content.load(self.settings, self.clock()).pages
         except Findings:
             return {}
         languages = self.settings.publication.languages
@@ -210,7 +221,7 @@ class House:
         fresh = {each.hash for each in found} - self._registered
         if fresh:
             with self.store.write() as tx:
-                wordings.register(tx, found, now())
+                wordings.register(tx, found, self.clock())
             self._registered |= fresh
         return found
 

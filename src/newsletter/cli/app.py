@@ -25,6 +25,7 @@ TABLE = (
     Row("explain", "newsletter.cli.words", "what a finding's code means and the way out", "Write"),
     Row("build", "newsletter.cli.words", "make the website", "Write"),
     Row("news", "newsletter.cli.news", "what the feeds propose: list, pick", "Write"),
+    Row("issue", "newsletter.cli.issue", "draft, show, approve, withdraw", "Send"),
     Row("run", "newsletter.cli.serve", "serve site and forms; send when it is due", "Send"),
     Row("status", "newsletter.cli.account", "where the issues stand, with an exact sum", "Send"),
     Row("deliveries", "newsletter.cli.account", "who was not served: list, resolve", "Send"),

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from newsletter.cli import months
 from newsletter.cli.desk import Desk, data, data_json, desk_of, examples, now
 from newsletter.cli.lazy import group
 from newsletter.errors import CouldNotRun, Finding, did_you_mean
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from newsletter.config import Settings
     from newsletter.news.item import FeedHealth, Proposals
 
@@ -47,7 +46,7 @@ def _say_health(desk: Desk, settings: Settings, found: Proposals) -> None:
     desk.say(
         f"{len(found.items)} proposed · {found.known} already sent · {found.old} older than the window"
     )
-    letters = "".join(path.read_text("utf-8", "replace") for path in _open_letters(settings))
+    letters = "".join(path.read_text("utf-8", "replace") for path in months.open_letters(settings))
     free = [item for item in found.items if item.id not in letters]
     if free and letters:
         desk.say(f'take one: newsletter news pick {free[0].id} --note "why it matters"')
@@ -78,7 +77,6 @@ def pick(
 ) -> None:
     """Write one item into the letter of an issue, with your own sentence about it."""
     desk = desk_of(ctx)
-    from newsletter.issue.period import read
     from newsletter.news import picks
     from newsletter.news.proposals import items
 
@@ -94,30 +92,7 @@ def pick(
         )
     spoken = settings.publication.languages
     wanted = language or [item.language if item.language in spoken else spoken[0]]
-    chosen = str(read(period)) if period else _open_letter(settings)
+    chosen = str(months.named_or_open(settings, period))
     for path in picks.pick(settings, chosen, wanted, item, note):
         data(str(path.relative_to(settings.root)))
     desk.say(f"picked for {chosen}: {item.title}")
-
-
-def _open_letters(settings: Settings) -> list[Path]:
-    """Every letter of every issue that is not frozen."""
-    return [
-        path
-        for path in sorted(settings.path("content/issues").glob("*/letter.*.md"))
-        if not (path.parent / "edition.toml").exists()
-    ]
-
-
-def _open_letter(settings: Settings) -> str:
-    """The newest period that has a letter and is not frozen."""
-    letters = _open_letters(settings)
-    if not letters:
-        raise CouldNotRun(
-            Finding(
-                "NL131",
-                "there is no open letter to put it into",
-                help="`newsletter new issue` writes the first one",
-            )
-        )
-    return letters[-1].parent.name

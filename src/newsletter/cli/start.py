@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from newsletter.cli.desk import data, desk_of, examples
+from newsletter.cli.desk import data, desk_of, examples, now
 from newsletter.cli.lazy import group
 
 app = group("start", "Begin.")
@@ -41,7 +40,7 @@ def init(
     """Make a publication that builds and can be sent to the built-in inbox at once. Asks nothing."""
     from newsletter.starter.init import scaffold
 
-    made = scaffold(folder, title=title, today=dt.date.today())  # noqa: DTZ011 - the editor's day
+    made = scaffold(folder, title=title, today=now().date())
     data(str(folder))
     period = next(path.parent.name for path in made if path.name.startswith("letter."))
     desk_of(ctx).say(NEXT.format(folder=folder, files=len(made), period=period))

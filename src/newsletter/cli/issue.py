@@ -1,0 +1,154 @@
+"""`newsletter issue`: from the month's texts to frozen bytes that a named person approved."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from newsletter.cli import months
+from newsletter.cli.desk import Desk, data, data_json, desk_of, examples, now
+from newsletter.cli.lazy import group
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from newsletter.flows.draft import EditionFacts, Standing
+
+app = group("issue", "The month's issue: draft, show, approve, withdraw.")
+
+Open = Annotated[
+    str | None,
+    typer.Argument(metavar="PERIOD", help="as 2026-12; else the newest letter that is not frozen"),
+]
+Newest = Annotated[
+    str | None, typer.Argument(metavar="PERIOD", help="as 2026-12; else the newest letter")
+]
+
+
+@app.command(epilog=examples("newsletter issue draft", "newsletter issue draft 2026-12"))
+def draft(ctx: typer.Context, period: Open = None) -> None:
+    """Gather the issue and write a preview of every edition, to be opened in a browser. Approves nothing.
+
+    It holds the articles that no earlier issue carried, as of the day it is due.
+    """
+    from newsletter.flows.draft import draft as make
+
+    desk = desk_of(ctx)
+    settings = desk.settings()
+    chosen = months.named_or_open(settings, period)
+    made = make(settings, chosen, now())
+    for facts in made.editions:
+        data(os.path.relpath(made.folder / f"{facts.language}.html"))
+    _say_editions(desk, made.editions)
+    if made.findings:
+        desk.complain(made.findings, "The preview was written.")
+    names = list(settings.approvers) or ["NAME"]
+    desk.say(f"next: open it, then newsletter issue approve {chosen} --by {_word(names[0])}")
+
+
+@app.command(epilog=examples("newsletter issue show", "newsletter issue show 2026-12 --json"))
+def show(
+    ctx: typer.Context,
+    period: Newest = None,
+    json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+) -> None:
+    """Say where an issue stands: letters, approvals, whether every frozen byte is as it was."""
+    from newsletter.flows.draft import show as look
+
+    desk = desk_of(ctx)
+    settings = desk.settings()
+    standing = look(settings, months.named_or_newest(settings, period), now())
+    if json:
+        data_json({**asdict(standing), "period": str(standing.period)})
+        return
+    zone = settings.publication.time_zone
+    data(f"{standing.period} · due {standing.due.astimezone(zone):%Y-%m-%d %H:%M %Z}")
+    for line in _stands(standing):
+        data(f"  {line}")
+    _say_editions(desk, standing.editions)
+    if standing.findings:
+        desk.complain(standing.findings)
+
+
+def _stands(standing: Standing) -> list[str]:
+    lines = [f"letters: {', '.join(standing.letters) or 'none'}"]
+    if standing.missing:
+        lines.append(f"missing: {', '.join(standing.missing)}")
+    if standing.manifest is None:
+        lines.append(f"not approved ({len(standing.approvals)} of {standing.needed})")
+        return lines
+    by = ", ".join(
+        f"{each.by}{'' if each.signature else ' (unauthenticated)'}" for each in standing.approvals
+    )
+    lines.append(f"approved by {by}, {len(standing.approvals)} of {standing.needed}")
+    lines.append(f"manifest {standing.manifest}")
+    lines.append(
+        "every frozen byte is as it was" if standing.holds else "FROZEN BYTES WERE CHANGED"
+    )
+    if standing.changed:
+        lines.append("the texts changed since; what is sent is what was approved")
+    return lines
+
+
+@app.command(
+    epilog=examples(
+        "newsletter issue approve --by Editor", "newsletter issue approve 2026-12 --by Editor"
+    )
+)
+def approve(
+    ctx: typer.Context,
+    by: Annotated[str, typer.Option("--by", metavar="NAME", help="a name under [approvers]")],
+    period: Open = None,
+) -> None:
+    """Freeze the issue, byte for byte, in the name of a person. What is sent is what was approved."""
+    from newsletter.flows.approve import approve as freeze
+
+    desk = desk_of(ctx)
+    settings = desk.settings()
+    chosen = (
+        months.named_or_newest(settings, period)
+        if settings.month.approvals > 1
+        else months.named_or_open(settings, period)
+    )
+    done = freeze(settings, chosen, by, now())
+    if done.warnings:
+        desk.complain(done.warnings)
+    data(done.manifest)
+    desk.say(f"{chosen} is frozen as number {done.number}, approved by {by}")
+    if done.complete:
+        desk.say(f"next: newsletter send {chosen} --to-inbox   (a trial that counts as nothing)")
+    else:
+        desk.say(
+            f"{len(done.approvals)} of {done.needed} approvals; somebody else has to approve too"
+        )
+
+
+@app.command(epilog=examples("newsletter issue withdraw 2026-12"))
+def withdraw(ctx: typer.Context, period: Newest = None) -> None:
+    """Take the approval back, while nobody was sent anything. The letters stay."""
+    from newsletter.flows.withdraw import withdraw as take_back
+
+    desk = desk_of(ctx)
+    settings = desk.settings()
+    chosen = months.named_or_newest(settings, period)
+    with desk.house() as house:
+        removed = take_back(settings, chosen, lambda month: house.opened(str(month)))
+    desk.say(f"{chosen} is not approved any more; {len(removed)} frozen files removed")
+
+
+def _say_editions(desk: Desk, editions: Sequence[EditionFacts]) -> None:
+    for each in editions:
+        left = f", {each.untranslated} not translated" if each.untranslated else ""
+        size = f"{each.html_bytes / 1000:,.0f} kB"
+        desk.say(
+            f"  {each.language}: “{each.subject}” · {each.stories} articles{left}, {each.news} news · {size}"
+        )
+
+
+def _word(name: str) -> str:
+    import shlex
+
+    return shlex.quote(name)
