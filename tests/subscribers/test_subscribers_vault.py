@@ -21,8 +21,10 @@ from newsletter.subscribers.keyring import Keys, Purpose
 from newsletter.subscribers.rootkey import RootKey
 from newsletter.subscribers.vault import Broken, Vault, unlock
 
-KEYS = Keys(1, {purpose: {1: purpose.encode().ljust(32, b".")} for purpose in Purpose})
-VAULT = Vault(RootKey(b"r" * 32), KEYS)
+KEYS = Keys(
+    RootKey(b"r" * 32), 1, {purpose: {1: purpose.encode().ljust(32, b".")} for purpose in Purpose}
+)
+VAULT = Vault(KEYS)
 
 
 def code(error: pytest.ExceptionInfo[CouldNotRun]) -> str:

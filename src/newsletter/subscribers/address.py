@@ -94,6 +94,12 @@ def read(text: str, *, smtputf8: bool = True) -> Address | Refusal:
     return _sized(found.local_part, found.ascii_domain.lower())
 
 
+def again(mailbox: str) -> Address:
+    """The Address of a mailbox that passed the gate before, whatever the gate says today."""
+    local, _, domain = mailbox.rpartition("@")
+    return _made(local, domain)
+
+
 @lru_cache(maxsize=4096)
 def _domain(domain: str) -> str | None:
     """The A-label form of a domain that may receive mail, else None. Lists have few domains: cached."""
@@ -108,6 +114,11 @@ def _sized(local: str, domain: str) -> Address | Refusal:
     mailbox = f"{local}@{domain}"
     if len(local.encode()) > 64 or len(mailbox.encode()) > LONGEST:
         return Refusal.TOO_LONG
+    return _made(local, domain)
+
+
+def _made(local: str, domain: str) -> Address:
+    mailbox = f"{local}@{domain}"
     if local.isascii():
         return Address(mailbox, f"{local.lower()}@{domain}")
     # Case folding maps some letters onto ASCII (U+017F to "s"). The mark keeps

@@ -23,7 +23,7 @@ from sqlalchemy.engine import Connection
 
 from newsletter.errors import CouldNotRun, Finding
 from newsletter.store.tables import consents, facts, keyring, subscribers, suppressions
-from newsletter.subscribers.rootkey import RootKey
+from newsletter.subscribers.rootkey import RootKey, candidates
 
 CHECK = "key_check"
 EPOCH = "keyring_epoch"
@@ -41,10 +41,15 @@ class Purpose(StrEnum):
     MESSAGE_ID = "message_id"
 
 
+RENEWED = (Purpose.FIELD, Purpose.INDEX, Purpose.TOKEN)
+"""What `key rotate` makes anew."""
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The opened keyring. `of[purpose]` maps generation to key, newest first."""
+    """The opened keyring and the root that opened it. `of[purpose]`: generation to key, newest first."""
 
+    root: RootKey
     epoch: int
     of: dict[Purpose, dict[int, bytes]]
 
@@ -79,7 +84,8 @@ def opened(tx: Connection, root: RootKey) -> Keys | None:
         if _somebody_is_here(tx):
             raise CouldNotRun(_damaged())
         return None
-    if not hmac.compare_digest(known.get(CHECK, b""), derive(root, b"check")):
+    fitting = [each for each in candidates(root) if _fits(known.get(CHECK, b""), each)]
+    if not fitting:
         raise CouldNotRun(
             Finding(
                 "NL506",
@@ -88,6 +94,7 @@ def opened(tx: Connection, root: RootKey) -> Keys | None:
                 " `newsletter key rotate`, run that again. Nothing was changed",
             )
         )
+    root = fitting[0]
     wrapping = AESGCM(derive(root, b"wrap"))
     of: dict[Purpose, dict[int, bytes]] = {purpose: {} for purpose in Purpose}
     try:
@@ -99,7 +106,16 @@ def opened(tx: Connection, root: RootKey) -> Keys | None:
         raise CouldNotRun(_damaged()) from error
     if not all(of.values()):
         raise CouldNotRun(_damaged())
-    return Keys(int.from_bytes(known.get(EPOCH, b"\0")), of)
+    return Keys(root, int.from_bytes(known.get(EPOCH, b"\0")), of)
+
+
+def fits(tx: Connection, root: RootKey) -> bool:
+    """Whether this very key (not one beside it) opens the store."""
+    return _fits(_fact(tx, CHECK), root)
+
+
+def _fits(check: bytes, root: RootKey) -> bool:
+    return hmac.compare_digest(check, derive(root, b"check"))
 
 
 def create(tx: Connection, root: RootKey, now: dt.datetime) -> None:
@@ -129,10 +145,51 @@ def wrap(root: RootKey, purpose: Purpose, generation: int, key: bytes) -> bytes:
     return nonce + AESGCM(derive(root, b"wrap")).encrypt(nonce, key, _bound(purpose, generation))
 
 
+def renew(tx: Connection, old: RootKey, new: RootKey, now: dt.datetime) -> None:
+    """Wrap every sub-key under `new`, and add a generation to those that may change.
+
+    The suppression, evidence and Message-ID keys stay for ever: what they made
+    cannot be made again once an address is gone.
+    """
+    keys = opened(tx, old)
+    assert keys is not None
+    for purpose, generations in keys.of.items():
+        for generation, key in generations.items():
+            tx.execute(
+                keyring.update()
+                .where(keyring.c.purpose == purpose.value, keyring.c.generation == generation)
+                .values(wrapped=wrap(new, purpose, generation, key))
+            )
+        if purpose in RENEWED:
+            add(tx, new, purpose, max(generations) + 1, secrets.token_bytes(32), now)
+    _set_fact(tx, CHECK, derive(new, b"check"))
+    _set_fact(tx, EPOCH, (keys.epoch + 1).to_bytes(4))
+
+
+def retire(tx: Connection, keys: Keys) -> None:
+    """Delete the older generations of what was written anew; old links keep theirs."""
+    for purpose in (Purpose.FIELD, Purpose.INDEX):
+        tx.execute(
+            keyring.delete().where(
+                keyring.c.purpose == purpose.value,
+                keyring.c.generation < max(keys.of[purpose]),
+            )
+        )
+    _set_fact(tx, EPOCH, (keys.epoch + 1).to_bytes(4))
+
+
 def epoch(tx: Connection) -> int:
     """How many times the keyring was changed, 0 when there is none."""
-    value = tx.execute(sa.select(facts.c.value).where(facts.c.name == EPOCH)).scalar()
-    return int.from_bytes(value or b"\0")
+    return int.from_bytes(_fact(tx, EPOCH) or b"\0")
+
+
+def _fact(tx: Connection, name: str) -> bytes:
+    value = tx.execute(sa.select(facts.c.value).where(facts.c.name == name)).scalar()
+    return bytes(value or b"")
+
+
+def _set_fact(tx: Connection, name: str, value: bytes) -> None:
+    tx.execute(facts.update().where(facts.c.name == name).values(value=value))
 
 
 def _bound(purpose: str, generation: int) -> bytes:

@@ -59,6 +59,23 @@ def new(path: Path, *, publication: Path | None = None, database: Path | None = 
     return RootKey(value, path)
 
 
+def unfinished(path: Path) -> Path:
+    """Where the next key waits while a rotation is under way."""
+    return path.with_name(f"{path.name}.new")
+
+
+def candidates(root: RootKey) -> list[RootKey]:
+    """The key, then what its file holds now, then the next key of a rotation that did not end.
+
+    So a running process follows a rotation, and one that was interrupted locks
+    nobody out.
+    """
+    if root.path is None:
+        return [root]
+    files = [path for path in (root.path, unfinished(root.path)) if path.exists()]
+    return [root, *(RootKey(load(path).value, root.path) for path in files)]
+
+
 def _taken(path: Path) -> Finding:
     return Finding(
         "NL507",

@@ -21,7 +21,7 @@ from newsletter.store import Store
 from newsletter.subscribers import keyring, tokens
 from newsletter.subscribers.address import Address
 from newsletter.subscribers.keyring import Keys, Purpose
-from newsletter.subscribers.rootkey import RootKey, load
+from newsletter.subscribers.rootkey import RootKey
 
 NONCE_BYTES = 12
 BLOCK = 32
@@ -33,15 +33,26 @@ class Broken(NewsletterError):
 
 
 class Vault:
-    """The opened keyring with its uses. Safe to share between threads."""
+    """The opened keyring with its uses. Safe to share between threads.
 
-    def __init__(self, root: RootKey, keys: Keys) -> None:
-        self._root = root
-        self._take(keys)
+    With a `store` it looks for newer keys by itself when it meets a field or a
+    link that it cannot open: another process may be rotating them.
+    """
+
+    def __init__(self, keys: Keys, store: Store | None = None) -> None:
+        self._store = store
+        self._keys = keys
+        self._field = _ciphers(keys)
 
     def _take(self, keys: Keys) -> None:
-        self._field = {g: AESGCM(key) for g, key in keys.of[Purpose.FIELD].items()}
-        self._keys = keys
+        # Generations that are gone from the keyring stay in memory: a snapshot
+        # that was opened before may still hold fields sealed by them.
+        of = {
+            purpose: dict(sorted({**self._keys.of[purpose], **new}.items(), reverse=True))
+            for purpose, new in keys.of.items()
+        }
+        self._keys = Keys(keys.root, keys.epoch, of)
+        self._field = _ciphers(self._keys)
 
     def __repr__(self) -> str:
         return "Vault(***)"
@@ -52,13 +63,23 @@ class Vault:
         Raises:
             CouldNotRun: NL506, the root key was changed too and its file does not say so.
         """
-        if keyring.epoch(tx) == self._keys.epoch:
-            return
-        if self._root.path is not None:
-            self._root = load(self._root.path)
-        keys = keyring.opened(tx, self._root)
-        assert keys is not None
-        self._take(keys)
+        if keyring.epoch(tx) != self._keys.epoch:
+            keys = keyring.opened(tx, self._keys.root)
+            assert keys is not None
+            self._take(keys)
+
+    def _look_again(self) -> bool:
+        """Whether there were newer keys to take up."""
+        if self._store is None:
+            return False
+        before = self._keys.epoch
+        with self._store.read() as tx:
+            self.follow(tx)
+        return self._keys.epoch != before
+
+    @property
+    def root(self) -> RootKey:
+        return self._keys.root
 
     def index(self, address: Address) -> bytes:
         """The blind index: how a row is found by its address."""
@@ -94,7 +115,10 @@ class Vault:
         Raises:
             Broken: altered, from another row, or sealed by a key that is gone.
         """
-        cipher = self._field.get(int.from_bytes(sealed[:2]))
+        generation = int.from_bytes(sealed[:2])
+        if generation not in self._field:
+            self._look_again()
+        cipher = self._field.get(generation)
         if cipher is None:
             raise Broken("an address was sealed by a key that is not here")
         nonce, body = sealed[2 : 2 + NONCE_BYTES], sealed[2 + NONCE_BYTES :]
@@ -129,7 +153,10 @@ class Vault:
         return tokens.make(next(iter(self._keys.of[Purpose.TOKEN].values())), purpose, name)
 
     def read_token(self, purpose: tokens.Purpose, token: str) -> bytes | None:
-        return tokens.read(tuple(self._keys.of[Purpose.TOKEN].values()), purpose, token)
+        name = tokens.read(tuple(self._keys.of[Purpose.TOKEN].values()), purpose, token)
+        if name is None and tokens.SHAPE.fullmatch(token) and self._look_again():
+            name = tokens.read(tuple(self._keys.of[Purpose.TOKEN].values()), purpose, token)
+        return name
 
     def message_id(self, delivery_id: str, domain: str) -> str:
         """The Message-ID with its angle brackets: the same for the same delivery, for ever.
@@ -156,7 +183,11 @@ def unlock(store: Store, root: RootKey, now: dt.datetime) -> Vault:
                 keyring.create(tx, root, now)
                 keys = keyring.opened(tx, root)
     assert keys is not None
-    return Vault(root, keys)
+    return Vault(keys, store)
+
+
+def _ciphers(keys: Keys) -> dict[int, AESGCM]:
+    return {generation: AESGCM(key) for generation, key in keys.of[Purpose.FIELD].items()}
 
 
 def _row(subscriber_id: str) -> bytes:
