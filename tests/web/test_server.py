@@ -1,0 +1,219 @@
+"""The app on a real socket: raw bytes in, raw bytes out, and an end to every stranger's patience."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+import pytest
+from tests.web.house import HOST, House, form
+
+from newsletter.errors import CouldNotRun
+from newsletter.web.server import Patient, Server, serve
+
+
+class Hasty(Patient):
+    """The same protocol with a patience that a test can wait for."""
+
+    head_seconds = 0.2
+    read_seconds = 0.2
+    gave_up = threading.Event()
+
+    def _give_up(self) -> None:
+        super()._give_up()
+        self.gave_up.set()
+
+
+@dataclass
+class Line:
+    """One connection, byte for byte."""
+
+    port: int
+
+    def __enter__(self) -> Line:
+        self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def rest(self) -> bytes:
+        """Everything until the other side closes."""
+        found = b""
+        try:
+            while chunk := self.socket.recv(65536):
+                found += chunk
+        except ConnectionResetError:
+            pass
+        return found
+
+
+def request(method: str, path: str, *headers: str, body: bytes = b"", close: bool = True) -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {HOST}", *headers]
+    if body and not any(header.lower().startswith("transfer") for header in headers):
+        lines.append(f"Content-Length: {len(body)}")
+    if close:
+        lines.append("Connection: close")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+@pytest.fixture
+def port(house: House) -> Iterator[int]:
+    with Server(house.app, "127.0.0.1", 0, protocol=Hasty) as server:
+        yield server.port
+
+
+def test_one_click_over_the_wire_is_a_plain_200(house: House, port: int) -> None:
+    """RFC 8058 §3.2, the request as it stands there."""
+    path = f"/leave/{house.mail_token(house.reader())}"
+    with Line(port) as line:
+        kind = "Content-Type: application/x-www-form-urlencoded"
+        line.send(request("POST", path, kind, body=b"List-Unsubscribe=One-Click"))
+        answer = line.rest()
+    head = answer.partition(b"\r\n\r\n")[0].lower()
+    assert head.startswith(b"http/1.1 200 ")
+    for unwanted in (b"\r\nlocation:", b"\r\nset-cookie:", b"\r\nserver:"):
+        assert unwanted not in head
+    assert house.people()[0].state == "unsubscribed"
+
+
+def test_head_has_the_headers_of_get_and_no_body(port: int) -> None:
+    def ask(method: str) -> tuple[list[bytes], bytes]:
+        with Line(port) as line:
+            line.send(request(method, "/subscribe"))
+            head, _, body = line.rest().partition(b"\r\n\r\n")
+        kept = [row for row in head.split(b"\r\n") if not row.lower().startswith(b"date:")]
+        return kept, body
+
+    (get, page), (head, nothing) = ask("GET"), ask("HEAD")
+    assert head == get
+    assert page
+    assert nothing == b""
+
+
+def test_who_says_nothing_is_hung_up_on(port: int) -> None:
+    with Line(port) as line:
+        started = time.monotonic()
+        assert line.rest() == b""
+        assert 0.1 < time.monotonic() - started < 5
+
+
+def test_a_head_that_comes_letter_by_letter_is_hung_up_on(port: int) -> None:
+    """Slowloris: each byte would keep a naive timeout from running out."""
+    with Line(port) as line:
+        started = time.monotonic()
+        try:
+            for byte in request("GET", "/subscribe").replace(b"close", b"c" * 5000):
+                line.send(bytes([byte]))
+                time.sleep(0.002)  # the attacker's pace, not a wait for our code
+        except OSError:
+            pass
+        assert line.rest() == b""
+        assert time.monotonic() - started < 8
+
+
+def test_a_second_request_that_comes_letter_by_letter_is_hung_up_on(port: int) -> None:
+    with Line(port) as line:
+        line.send(request("GET", "/site.0123456789abcdef.css", close=False))
+        assert line.socket.recv(65536).startswith(b"HTTP/1.1 200")
+        line.send(b"GET /subs")
+        started = time.monotonic()
+        assert b"HTTP/1.1" not in line.rest()
+        assert time.monotonic() - started < 4
+
+
+def test_a_reader_who_does_not_read_is_hung_up_on(house: House, port: int) -> None:
+    assert house.parts.site is not None
+    (house.parts.site / "big.bin").write_bytes(b"x" * 30_000_000)
+    Hasty.gave_up.clear()
+    with Line(port) as line:
+        line.send(request("GET", "/big.bin"))
+        line.socket.recv(1)
+        with Line(port) as other:  # nobody else waits for that one
+            other.send(request("GET", "/subscribe"))
+            assert other.rest().startswith(b"HTTP/1.1 200")
+        assert Hasty.gave_up.wait(5)
+
+
+def test_a_body_that_never_ends_is_answered_early_and_cut(port: int) -> None:
+    kind = "Content-Type: application/x-www-form-urlencoded"
+    with Line(port) as line:
+        line.send(request("POST", "/subscribe", kind, "Transfer-Encoding: chunked"))
+        sent = 0
+        try:
+            while sent < 50_000_000:
+                line.send(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+                sent += 0x10000
+        except OSError:
+            pass
+        assert sent < 20_000_000
+
+
+def test_a_gigabyte_that_is_announced_is_refused_at_once(port: int) -> None:
+    kind = "Content-Type: application/x-www-form-urlencoded"
+    with Line(port) as line:
+        line.send(request("POST", "/subscribe", kind, f"Content-Length: {10**9}"))
+        answer = line.rest()
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in answer.lower()
+
+
+@pytest.mark.parametrize(
+    "smuggled",
+    [
+        b"POST /subscribe HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /subscribe HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        b"GET /subscribe HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n",
+        b"GET /subscribe HTTP/1.1\r\nHost: h\r\nX : y\r\n\r\n",
+        b"GET /subscribe\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_a_request_that_two_readers_could_read_differently_is_refused(
+    port: int, smuggled: bytes
+) -> None:
+    with Line(port) as line:
+        line.send(smuggled)
+        answer = line.rest()
+    # 421 where the framing is sound and only our Host is missing.
+    assert answer == b"" or answer.split(b" ")[1] in (b"400", b"421")
+    assert answer.count(b"HTTP/1.1 ") <= 1
+
+
+def test_a_forwarded_address_counts_only_from_a_proxy_that_is_named(house: House) -> None:
+    seen: list[str] = []
+
+    async def app(scope: dict, receive: object, send: object) -> None:  # type: ignore[type-arg]
+        seen.append(scope["client"][0])
+        await house.app(scope, receive, send)
+
+    for proxies, expected in (((), "127.0.0.1"), (("127.0.0.1",), "203.0.113.7")):
+        server = Server(app, "127.0.0.1", 0, trusted_proxies=proxies)  # type: ignore[arg-type]
+        with server, Line(server.port) as line:
+            line.send(request("GET", "/subscribe", "X-Forwarded-For: 203.0.113.7"))
+            line.rest()
+        assert seen[-1] == expected
+
+
+def test_a_form_is_taken_over_the_wire(house: House, port: int) -> None:
+    body = urlencode(form("anna@example.org")).encode()
+    with Line(port) as line:
+        kind = "Content-Type: application/x-www-form-urlencoded"
+        line.send(request("POST", "/subscribe", kind, body=body))
+        assert line.rest().startswith(b"HTTP/1.1 200 ")
+    assert len(house.people()) == 1
+
+
+def test_a_taken_address_is_a_finding_and_no_traceback(house: House, port: int) -> None:
+    for bind in (f"127.0.0.1:{port}", "203.0.113.7:80", "no.such.host.invalid:80"):
+        with pytest.raises(CouldNotRun) as refused:
+            serve(house.app, bind)
+        assert refused.value.findings[0].code == "NL152"
