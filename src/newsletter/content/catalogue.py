@@ -102,10 +102,11 @@ def load(
     findings += problems
     pictures, problems = checks.pictures(settings.root, gathered)
     findings += problems
-    findings += checks.everything(gathered, languages, known_topics)
+    findings += checks.everything(settings.root, gathered, languages, known_topics)
     if any(finding.level is Level.ERROR for finding in findings):
         raise Findings(_in_order(findings))
     published, withdrawn, left_out, next_change = _as_of(gathered.articles, now, drafts=drafts)
+    findings += checks.unpublished_links(gathered, (*published, *withdrawn))
     return Catalogue(
         now=now,
         languages=languages,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from newsletter.content import links, urls
@@ -31,13 +32,15 @@ _TAKEN = {
 """First parts of addresses that the site and the forms use themselves."""
 
 
-def everything(gathered: Gathered, languages: tuple[str, ...], topics: Topics) -> list[Finding]:
+def everything(
+    root: Path, gathered: Gathered, languages: tuple[str, ...], topics: Topics
+) -> list[Finding]:
     """Every finding between texts; those of a draft are warnings."""
     findings = [
-        *_addresses(gathered, languages),
-        *_unknown_topics(gathered, topics),
+        *_addresses(root, gathered, languages),
+        *_unknown_topics(root, gathered, topics),
         *_broken_links(gathered, languages, topics),
-        *_translations(gathered, languages),
+        *_translations(root, gathered, languages),
     ]
     drafts = {article.source.path for article in gathered.articles if article.draft}
     return [
@@ -48,15 +51,14 @@ def everything(gathered: Gathered, languages: tuple[str, ...], topics: Topics) -
     ]
 
 
-def _key(text: Article | Page, name: str, needle: str = "") -> Where:
-    """The line of the front matter that says `name`, or the first line."""
-    return Where(text.source.path, 1) if not needle else Where(text.source.path, 1, text=None)
+def _texts(gathered: Gathered) -> list[Article | Page]:
+    return [*gathered.articles, *gathered.pages]
 
 
-def _addresses(gathered: Gathered, languages: tuple[str, ...]) -> Iterator[Finding]:
+def _addresses(root: Path, gathered: Gathered, languages: tuple[str, ...]) -> Iterator[Finding]:
     """Two texts may not have one address, nor a page an address of ours."""
     owners: dict[str, str] = {}
-    for text in sorted([*gathered.articles, *gathered.pages], key=lambda one: one.source.path):
+    for text in sorted(_texts(gathered), key=lambda one: one.source.path):
         path = (
             urls.article_path(text, languages)
             if isinstance(text, Article)
@@ -66,14 +68,14 @@ def _addresses(gathered: Gathered, languages: tuple[str, ...]) -> Iterator[Findi
             yield Finding(
                 "NL210",
                 f"{path} is an address the site uses itself",
-                Where(text.source.path, 1),
+                _in_front(root, text.source, "slug:"),
                 help="give the page another `slug`",
             )
         if path in owners:
             yield Finding(
                 "NL210",
                 f"two texts have the address {path}",
-                Where(text.source.path, 1),
+                _in_front(root, text.source, "slug:"),
                 "",
                 f"the other is {owners[path]}; give one of them another `slug`",
             )
@@ -86,13 +88,13 @@ def _addresses(gathered: Gathered, languages: tuple[str, ...]) -> Iterator[Findi
                 yield Finding(
                     "NL210",
                     f"the alias {alias} is the address of {other}",
-                    Where(article.source.path, 1),
+                    _in_front(root, article.source, alias.rstrip("/")),
                     help="take the alias out, or change the other's `slug`",
                 )
             aliases.setdefault(alias, article.source.path)
 
 
-def _unknown_topics(gathered: Gathered, topics: Topics) -> Iterator[Finding]:
+def _unknown_topics(root: Path, gathered: Gathered, topics: Topics) -> Iterator[Finding]:
     if not topics:
         return
     for article in gathered.articles:
@@ -101,8 +103,8 @@ def _unknown_topics(gathered: Gathered, topics: Topics) -> Iterator[Finding]:
                 yield Finding(
                     "NL215",
                     f"there is no topic `{topic}`",
-                    Where(article.source.path, 1),
-                    "",
+                    _in_front(root, article.source, topic, after="topics:"),
+                    "not in content/topics.toml",
                     did_you_mean(topic, topics) or "add it to content/topics.toml",
                 )
 
@@ -121,39 +123,33 @@ def pictures(root: Path, gathered: Gathered) -> tuple[dict[str, Drawn], list[Fin
             else:
                 drawn[path] = picture
                 findings.extend(problems)
-        for problem in failed.get(path, ()):
-            findings.append(
-                replace(
-                    problem, where=at() if problem.where is None else problem.where, level=level
-                )
-            )
+        findings.extend(
+            replace(problem, where=problem.where or at(), level=level)
+            for problem in failed.get(path, ())
+        )
 
     for article in gathered.articles:
         level = Level.WARNING if article.draft else Level.ERROR
         if article.picture:
             name = article.picture.path
-            read(
-                name, lambda source=article.source, name=name: _in_front(root, source, name), level
-            )
-    for text in (*gathered.articles, *gathered.pages):
+            read(name, partial(_in_front, root, article.source, name), level)
+    for text in _texts(gathered):
         level = Level.WARNING if isinstance(text, Article) and text.draft else Level.ERROR
         for shown in gathered.readings[text.source.path].pictures:
-            read(
-                shown.path,
-                lambda text=text, shown=shown: locate(text.body, text.source, shown.path),
-                level,
-            )
+            read(shown.path, partial(locate, text.body, text.source, shown.path), level)
     return drawn, findings
 
 
-def _in_front(root: Path, source: Source, needle: str) -> Where:
-    """The first line of the file that holds `needle`."""
+def _in_front(root: Path, source: Source, needle: str, after: str = "") -> Where:
+    """The place of `needle` in the file, from the first line that begins with `after`; else its first line."""
     try:
-        lines = (root / source.path).read_text("utf-8").splitlines()
+        lines = (root / source.path).read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
         lines = []
+    begun = not after
     for number, line in enumerate(lines, 1):
-        if needle in line:
+        begun = begun or line.startswith(after)
+        if begun and needle in line:
             return Where(source.path, number, line.index(needle) + 1, len(needle), line)
     return Where(source.path, 1)
 
@@ -163,7 +159,7 @@ def _broken_links(
 ) -> Iterator[Finding]:
     """A link to a text, a path or an anchor that is not there."""
     places = _Places(gathered, languages, topics)
-    for text in (*gathered.articles, *gathered.pages):
+    for text in _texts(gathered):
         reading = gathered.readings[text.source.path]
         for target in reading.links:
             problem = places.problem(target, text)
@@ -252,11 +248,8 @@ class _Places:
                 return None
 
     def _path(self, name: str, anchor: str, at: Article | Page) -> tuple[str, str] | None:
-        if (
-            name.startswith(("/issues/", "/topics/", "/assets/"))
-            or name.split("/")[1:2]
-            and name.split("/")[1] in self.languages
-            and "/issues/" in name
+        if name.startswith(("/issues/", "/topics/", "/assets/")) or (
+            name.split("/")[1:2] and name.split("/")[1] in self.languages and "/issues/" in name
         ):
             return None
         path = name if name.endswith("/") or "." in name.rpartition("/")[2] else f"{name}/"
@@ -279,7 +272,7 @@ class _Places:
         ) or "fix it with {#" + anchor + "} behind the heading you mean"
 
 
-def _translations(gathered: Gathered, languages: tuple[str, ...]) -> Iterator[Finding]:
+def _translations(root: Path, gathered: Gathered, languages: tuple[str, ...]) -> Iterator[Finding]:
     """Of the languages of one id, one is the original."""
     versions: dict[str, list[Article]] = defaultdict(list)
     for article in gathered.articles:
@@ -290,7 +283,41 @@ def _translations(gathered: Gathered, languages: tuple[str, ...]) -> Iterator[Fi
             yield Finding(
                 "NL231",
                 f"every language of `{id_}` says it is a translation",
-                Where(first.source.path, 1),
+                _in_front(root, first.source, "translation_of:"),
                 "",
                 "one of them is the original: take `translation_of` out of it",
+            )
+            continue
+        digests = {article.source.digest for article in articles}
+        for article in articles:
+            if article.translation_of and article.translation_of not in digests:
+                yield Finding(
+                    "NL234",
+                    f"the original of {article.source.path} has changed since it was translated",
+                    _in_front(root, article.source, article.translation_of),
+                    "no version of today has this digest",
+                    "compare the two, then write the original's new SHA-256 here",
+                    Level.WARNING,
+                )
+
+
+def unpublished_links(gathered: Gathered, there: tuple[Article, ...]) -> Iterator[Finding]:
+    """Links of published texts to articles that are not there yet, or no more."""
+    published = {(article.id, article.language) for article in there}
+    ids = {article.id for article in there}
+    texts: list[Article | Page] = [*there, *gathered.pages]
+    for text in texts:
+        for target in gathered.readings[text.source.path].links:
+            kind, name, language, _ = links.split(target)
+            if kind != "article" or (
+                name in ids if language is None else (name, language) in published
+            ):
+                continue
+            yield Finding(
+                "NL235",
+                f"the article `{name}` is not published now",
+                locate(text.body, text.source, name),
+                "its words stay, without a link",
+                "nothing to do if it appears soon",
+                Level.WARNING,
             )

@@ -50,11 +50,11 @@ class Fields:
         what: str,
         node: Node | None,
         label: str = "",
-        help: str = "",
+        advice: str = "",
         level: Level = Level.ERROR,
-    ) -> None:  # noqa: A002 - the Finding's own word
+    ) -> None:
         where = self.where(node) if node else self.text.where(1, 1, 3)
-        self.findings.append(Finding(code, what, where, label, help, level))
+        self.findings.append(Finding(code, what, where, label, advice, level))
 
     def entry(self, name: str, *, required: bool = False) -> Node | None:
         """The value under `name`, None when it is missing or empty (told when required)."""
@@ -253,12 +253,12 @@ class Fields:
         return value or default
 
     def check(
-        self, name: str, right: Callable[[str], object], value: str, label: str, help: str
-    ) -> str:  # noqa: A002
+        self, name: str, right: Callable[[str], object], value: str, label: str, advice: str
+    ) -> str:
         """`value` when it is empty or `right`; else a finding at `name`, and "" ."""
         if value and not right(value):
             self.tell(
-                "NL213", f"`{name}` is not right: {value}", self.entries[name].value, label, help
+                "NL213", f"`{name}` is not right: {value}", self.entries[name].value, label, advice
             )
             return ""
         return value

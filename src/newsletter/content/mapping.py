@@ -122,7 +122,7 @@ def read(text: Text) -> tuple[dict[str, Entry], list[Finding]]:
 def _compose(front: str) -> yaml.Node | None:
     loader = _LOADER(front)
     try:
-        return loader.get_single_node()  # type: ignore[no-any-return]
+        return loader.get_single_node()
     finally:
         loader.dispose()
 

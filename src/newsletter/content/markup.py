@@ -48,31 +48,44 @@ PAIRED = {
 Dropped = Callable[[str], None]
 
 
-class _Citation(InlineProcessor):
-    def handleMatch(self, m: re.Match[str], data: str) -> tuple[ET.Element, int, int]:  # noqa: N802 - the library's name
+class _Inline(InlineProcessor):
+    """What every pattern of ours answers: what to put in place of which characters."""
+
+    def handleMatch(  # type: ignore[override]  # noqa: N802 - the library's name; its two generations differ
+        self, m: re.Match[str], data: str
+    ) -> tuple[ET.Element | str, int, int]:
+        return self.made(m, data), m.start(0), m.end(0)
+
+    def made(self, m: re.Match[str], data: str) -> ET.Element | str:
+        """The element or the words for a match."""
+        raise NotImplementedError
+
+
+class _Citation(_Inline):
+    def made(self, m: re.Match[str], data: str) -> ET.Element:
         element = ET.Element("sup", {"class": "cite", "keys": m[1]})
         element.text = AtomicString("")
-        return element, m.start(0), m.end(0)
+        return element
 
 
-class _Footnote(InlineProcessor):
-    def handleMatch(self, m: re.Match[str], data: str) -> tuple[ET.Element, int, int]:  # noqa: N802
+class _Footnote(_Inline):
+    def made(self, m: re.Match[str], data: str) -> ET.Element:
         element = ET.Element("sup", {"class": "footnote", "note": m[1]})
         element.text = AtomicString("")
-        return element, m.start(0), m.end(0)
+        return element
 
 
-class _Mail(InlineProcessor):
-    def handleMatch(self, m: re.Match[str], data: str) -> tuple[ET.Element, int, int]:  # noqa: N802
+class _Mail(_Inline):
+    def made(self, m: re.Match[str], data: str) -> ET.Element:
         element = ET.Element("a", {"href": f"mailto:{m[1]}"})
         element.text = AtomicString(m[1])
-        return element, m.start(0), m.end(0)
+        return element
 
 
-class _Entity(InlineProcessor):
-    def handleMatch(self, m: re.Match[str], data: str) -> tuple[str, int, int]:  # noqa: N802
+class _Entity(_Inline):
+    def made(self, m: re.Match[str], data: str) -> str:
         plain = html.unescape(m[0]).replace(STX, "").replace(ETX, "")
-        return "".join(f"{STX}{ord(letter)}{ETX}" for letter in plain), m.start(0), m.end(0)
+        return "".join(f"{STX}{ord(letter)}{ETX}" for letter in plain)
 
 
 class _Tag(InlineProcessor):
@@ -82,7 +95,9 @@ class _Tag(InlineProcessor):
         super().__init__(_TAG, md)
         self.dropped = dropped
 
-    def handleMatch(self, m: re.Match[str], data: str) -> tuple[ET.Element | str, int, int]:  # noqa: N802
+    def handleMatch(  # type: ignore[override]  # noqa: N802
+        self, m: re.Match[str], data: str
+    ) -> tuple[ET.Element | str, int, int]:
         closing, name = m[1], (m[2] or "").lower()
         if name == "br":
             return ET.Element("br"), m.start(0), m.end(0)

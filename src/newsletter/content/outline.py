@@ -75,72 +75,122 @@ def scan(body: str, tell: Tell) -> Outline:
     """The outline of `body`; what is wrong with its blocks and fences goes to `tell`."""
     if "<" in body:
         body = _without_removed(body, tell)
-    lines = body.expandtabs(4).split("\n")
-    outline = Outline([], {}, {})
-    stack: list[Block] = []
-    pending: list[str] = []
-    start = 0
+    return _Scan(body.expandtabs(4).split("\n"), tell).run()
 
-    def into() -> list[Part]:
-        return stack[-1].parts if stack else outline.parts
 
-    def flush() -> None:
-        if pending and not all(line.isspace() or not line for line in pending):
-            into().append(Chunk("\n".join(pending), start + 1))
-        pending.clear()
+class _Scan:
+    """One pass over the lines. `number` is the line at hand, from 0."""
 
-    number = 0
-    while number < len(lines):
-        line = lines[number]
-        lead = line.lstrip()[:1] if line else ""
-        if lead in ("`", "~") and (fence := _FENCE.match(line)):
-            flush()
-            number = _code(lines, number, fence, into(), tell)
-            start = number
-            continue
-        if lead == ":" and (closing := _CLOSE.match(line)):
-            flush()
-            _close(stack, len(closing[1]), number + 1, tell)
-            number += 1
-            start = number
-            continue
-        if lead == ":" and (opening := _OPEN.match(line)):
-            flush()
-            block = _block(opening, number + 1, tell)
-            if len(stack) >= MAX_DEPTH:
-                tell(
-                    "NL227",
-                    "blocks are nested too deeply",
-                    number + 1,
-                    f"at most {MAX_DEPTH} levels",
-                )
-            else:
-                into().append(block)
-                stack.append(block)
-            number += 1
-            start = number
-            continue
-        if lead == "[" and (note := _FOOTNOTE.match(line)):
-            number = _footnote(lines, number, note, outline, tell)
-            pending.append("")
-            continue
-        if lead == "*" and (short := _ABBREVIATION.match(line)):
-            outline.abbreviations[short[1]] = short[2].strip()
-            number += 1
-            continue
-        if not pending:
-            start = number
-        pending.append(line)
-        number += 1
-    flush()
-    for block in stack:
-        tell(
+    def __init__(self, lines: list[str], tell: Tell) -> None:
+        self.lines = lines
+        self.tell = tell
+        self.outline = Outline([], {}, {})
+        self.stack: list[Block] = []
+        self.pending: list[str] = []
+        self.start = 0
+        self.number = 0
+
+    def run(self) -> Outline:
+        while self.number < len(self.lines):
+            line = self.lines[self.number]
+            if not self._special(line, line.lstrip()[:1]):
+                if not self.pending:
+                    self.start = self.number
+                self.pending.append(line)
+                self.number += 1
+        self._flush()
+        for block in self.stack:
+            self._unclosed(block)
+        return self.outline
+
+    def _special(self, line: str, lead: str) -> bool:
+        """Take what begins on this line, if it is more than Markdown."""
+        match lead:
+            case "`" | "~":
+                return self._fence(line)
+            case ":":
+                return self._close(line) or self._open(line)
+            case "[":
+                return self._footnote(line)
+            case "*":
+                short = _ABBREVIATION.match(line)
+                if short:
+                    self.outline.abbreviations[short[1]] = short[2].strip()
+                    self.number += 1
+                return bool(short)
+            case _:
+                return False
+
+    def _into(self) -> list[Part]:
+        return self.stack[-1].parts if self.stack else self.outline.parts
+
+    def _flush(self) -> None:
+        if any(line.strip() for line in self.pending):
+            self._into().append(Chunk("\n".join(self.pending), self.start + 1))
+        self.pending.clear()
+
+    def _fence(self, line: str) -> bool:
+        fence = _FENCE.match(line)
+        if not fence:
+            return False
+        self._flush()
+        self.number = _code(self.lines, self.number, fence, self._into(), self.tell)
+        return True
+
+    def _open(self, line: str) -> bool:
+        opening = _OPEN.match(line)
+        if not opening:
+            return False
+        self._flush()
+        block = _block(opening, self.number + 1, self.tell)
+        if len(self.stack) >= MAX_DEPTH:
+            self.tell(
+                "NL227",
+                "blocks are nested too deeply",
+                self.number + 1,
+                f"at most {MAX_DEPTH} levels",
+            )
+        else:
+            self._into().append(block)
+            self.stack.append(block)
+        self.number += 1
+        return True
+
+    def _close(self, line: str) -> bool:
+        closing = _CLOSE.match(line)
+        if not closing:
+            return False
+        self._flush()
+        self.number += 1
+        if not self.stack:
+            self.tell(
+                "NL227",
+                "colons close a block that was never opened",
+                self.number,
+                "delete this line, or open a block above it",
+            )
+            return True
+        same = [at for at, block in enumerate(self.stack) if block.colons == len(closing[1])]
+        at = same[-1] if same else len(self.stack) - 1
+        for block in self.stack[at + 1 :]:
+            self._unclosed(block)
+        del self.stack[at:]
+        return True
+
+    def _unclosed(self, block: Block) -> None:
+        self.tell(
             "NL227",
             f"the block `{block.kind}` is opened and never closed",
             block.line,
             f"close it with a line of {block.colons} colons",
         )
-    return outline
+
+    def _footnote(self, line: str) -> bool:
+        note = _FOOTNOTE.match(line)
+        if note:
+            self.number = _footnote(self.lines, self.number, note, self.outline, self.tell)
+            self.pending.append("")
+        return bool(note)
 
 
 def _without_removed(body: str, tell: Tell) -> str:
@@ -213,29 +263,6 @@ def _block(opening: re.Match[str], line: int, tell: Tell) -> Block:
         )
         return Block("note", (), "", line, len(opening[1]))
     return Block(head[1], tuple(head[2].split()), (head[3] or "").strip(), line, len(opening[1]))
-
-
-def _close(stack: list[Block], colons: int, line: int, tell: Tell) -> None:
-    if not stack:
-        tell(
-            "NL227",
-            "colons close a block that was never opened",
-            line,
-            "delete this line, or open a block above it",
-        )
-        return
-    for depth in range(len(stack) - 1, -1, -1):
-        if stack[depth].colons == colons:
-            for block in stack[depth + 1 :]:
-                tell(
-                    "NL227",
-                    f"the block `{block.kind}` is opened and never closed",
-                    block.line,
-                    f"close it with a line of {block.colons} colons",
-                )
-            del stack[depth:]
-            return
-    stack.pop()
 
 
 def _footnote(

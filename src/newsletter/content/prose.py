@@ -167,7 +167,9 @@ class _Parse:
 
     # -- telling ---------------------------------------------------------------
 
-    def _tell(self, code: str, what: str, line: int, help: str, level: Level = Level.ERROR) -> None:  # noqa: A002
+    def _tell(
+        self, code: str, what: str, line: int, advice: str, level: Level = Level.ERROR
+    ) -> None:
         lines = self.body.split("\n")
         text = lines[line - 1] if 0 < line <= len(lines) else ""
         where = Where(
@@ -175,7 +177,7 @@ class _Parse:
         )
         if code == "NL226":
             level = Level.WARNING
-        self.findings.append(Finding(code, what, where, "", help, level))
+        self.findings.append(Finding(code, what, where, "", advice, level))
 
     def _tell_at(
         self,
@@ -183,11 +185,11 @@ class _Parse:
         what: str,
         needles: Sequence[str],
         label: str,
-        help: str,
+        advice: str,
         level: Level = Level.ERROR,
-    ) -> None:  # noqa: A002
+    ) -> None:
         where = locate(self.body, self.source, *needles)
-        self.findings.append(Finding(code, what, where, label, help, level))
+        self.findings.append(Finding(code, what, where, label, advice, level))
 
     # -- building --------------------------------------------------------------
 

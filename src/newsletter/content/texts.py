@@ -173,6 +173,7 @@ def parse(job: Job) -> Parsed:
     text, findings = source.decode(job.path, job.data)
     if text is None:
         return Parsed(None, None, tuple(findings))
+    made: Article | Page | None
     if job.kind == "articles":
         made, problems = article_file.read(
             text, job.id, job.language, ZoneInfo(job.zone), health=job.health

@@ -64,6 +64,24 @@ def build(
     """
     started = time.monotonic()
     tree.check_place(out, settings.root)
+    memory = settings.root / ".cache" / "site"
+    with tree.alone(memory):
+        return _build(
+            settings, now, out, memory, started, jobs=jobs, drafts=drafts, progress=progress
+        )
+
+
+def _build(
+    settings: Settings,
+    now: dt.datetime,
+    out: Path,
+    memory: Path,
+    started: float,
+    *,
+    jobs: int,
+    drafts: bool,
+    progress: Progress | None,
+) -> BuildReport:
     try:
         catalogue = content.load(settings, now, drafts=drafts, jobs=jobs, progress=progress)
         files, pages = _Site(settings, catalogue, out).files(progress)

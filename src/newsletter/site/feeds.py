@@ -50,7 +50,12 @@ def atom(feed: Feed) -> bytes:
     ET.SubElement(root, _("link"), {"rel": "alternate", "type": "text/html", "href": feed.home})
     for item in feed.items[:MOST]:
         root.append(_entry(item, feed))
-    return b'<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="utf-8") + b"\n"
+    return written(root)
+
+
+def written(root: ET.Element) -> bytes:
+    """The document as UTF-8 with its declaration."""
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'.encode()
 
 
 def _entry(item: Item, feed: Feed) -> ET.Element:
@@ -111,4 +116,4 @@ def sitemap(pages: Sequence[tuple[str, str | None, Sequence[tuple[str, str]]]]) 
             ET.SubElement(
                 entry, f"{{{html}}}link", {"rel": "alternate", "hreflang": language, "href": other}
             )
-    return b'<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="utf-8") + b"\n"
+    return written(root)
