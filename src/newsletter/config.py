@@ -169,6 +169,8 @@ class Web(Table):
 
 class Retention(Table):
     unconfirmed_hours: Annotated[int, Field(ge=1)] = 48
+    left_address_days: Annotated[int, Field(ge=30)] = 30
+    """The address of somebody who left goes after this; until then their old links still answer."""
     withdrawn_evidence_days: Annotated[int, Field(ge=0)] = 1095
     """Evidence of a withdrawn consent is kept this long (default three years)."""
 
