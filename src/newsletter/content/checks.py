@@ -160,26 +160,12 @@ def _broken_links(
     """A link to a text, a path or an anchor that is not there."""
     places = _Places(gathered, languages, topics)
     for text in _texts(gathered):
-        reading = gathered.readings[text.source.path]
-        for target in reading.links:
-            problem = places.problem(target, text)
+        for link in gathered.readings[text.source.path].links:
+            problem = places.problem(link.target, text)
             if problem:
-                what, help_text = problem
-                written = target.partition(":")[2] or target
-                yield Finding(
-                    "NL224",
-                    what,
-                    locate(
-                        text.body,
-                        text.source,
-                        f"({target}",
-                        target,
-                        written,
-                        written.partition("#")[0],
-                    ),
-                    "leads nowhere",
-                    help_text,
-                )
+                what, advice = problem
+                where = locate(text.body, text.source, f"({link.written}", link.written)
+                yield Finding("NL224", what, where, "leads nowhere", advice)
 
 
 class _Places:
@@ -307,8 +293,8 @@ def unpublished_links(gathered: Gathered, there: tuple[Article, ...]) -> Iterato
     ids = {article.id for article in there}
     texts: list[Article | Page] = [*there, *gathered.pages]
     for text in texts:
-        for target in gathered.readings[text.source.path].links:
-            kind, name, language, _ = links.split(target)
+        for link in gathered.readings[text.source.path].links:
+            kind, name, language, _ = links.split(link.target)
             if kind != "article" or (
                 name in ids if language is None else (name, language) in published
             ):
@@ -316,7 +302,7 @@ def unpublished_links(gathered: Gathered, there: tuple[Article, ...]) -> Iterato
             yield Finding(
                 "NL235",
                 f"the article `{name}` is not published now",
-                locate(text.body, text.source, name),
+                locate(text.body, text.source, f"({link.written}", link.written),
                 "its words stay, without a link",
                 "nothing to do if it appears soon",
                 Level.WARNING,

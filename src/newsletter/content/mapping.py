@@ -136,7 +136,10 @@ def _place(mark: yaml.Mark, end: yaml.Mark, text: Text) -> tuple[int, int, int]:
 
 def _node(node: yaml.Node, text: Text, findings: list[Finding], depth: int, seen: set[int]) -> Node:
     line, column, width = _place(node.start_mark, node.end_mark, text)
-    if id(node) in seen:
+    if (
+        id(node) in seen
+        or (text.front or "")[node.start_mark.index : node.start_mark.index + 1] == "&"
+    ):
         raise _Refused(
             Finding(
                 "NL205",

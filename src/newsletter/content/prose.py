@@ -73,11 +73,19 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """A link inside the publication: its canonical target, and as the editor wrote it."""
+
+    target: str
+    written: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prose:
     """What one body became. `root` is the tree described above; never change it.
 
-    `fragment` is its HTML with slots (`content.serial.fill`). `links` are the
-    canonical targets inside the publication. `anchors` are the ids a link may
+    `fragment` is its HTML with slots (`content.serial.fill`). `links` are those
+    inside the publication. `anchors` are the ids a link may
     end in. `findings` point at lines of the file.
     """
 
@@ -85,7 +93,7 @@ class Prose:
     fragment: str
     findings: tuple[Finding, ...]
     contents: tuple[Heading, ...]
-    links: tuple[str, ...]
+    links: tuple[Link, ...]
     pictures: tuple[Shown, ...]
     anchors: frozenset[str]
     cited: tuple[str, ...]
@@ -131,7 +139,7 @@ class _Parse:
         self.markup = _markup()
         self.ids: set[str] = set()
         self.contents: list[Heading] = []
-        self.links: list[str] = []
+        self.links: list[Link] = []
         self.pictures: list[Shown] = []
         self.cited: list[str] = []
         self.notes: list[str] = []
@@ -356,7 +364,7 @@ class _Parse:
             return
         link.set("href", target)
         if target.startswith((*serial.INSIDE, "#")):
-            self.links.append(target)
+            self.links.append(Link(target, written))
         elif target.startswith("http"):
             link.set("rel", "noopener")
 
@@ -507,20 +515,19 @@ class _Parse:
 
 
 def locate(body: str, source: Source, *needles: str) -> Where:
-    """The first place in the body of the first needle that is there."""
+    """The first place in the body of the first needle that is there.
+
+    Brackets at a needle's beginning help to find it and are not underlined.
+    """
     lines = body.split("\n")
     for needle in needles:
         if not needle:
             continue
         for number, line in enumerate(lines):
             if needle in line:
-                return Where(
-                    source.path,
-                    source.body_line + number,
-                    line.index(needle) + 1,
-                    len(needle),
-                    line,
-                )
+                shown = needle.lstrip("](")
+                column = line.index(needle) + len(needle) - len(shown) + 1
+                return Where(source.path, source.body_line + number, column, len(shown), line)
     return Where(source.path, source.body_line, 1, 1, lines[0] if lines else "")
 
 

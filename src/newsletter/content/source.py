@@ -58,25 +58,21 @@ class Text:
         return self.where(start_line)
 
 
-def read_bytes(root: Path, path: Path) -> bytes | Finding:
+def leads_out(root: Path, path: Path) -> bool:
+    """Whether `path`, every link followed, lies outside content/."""
+    return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root / "content"))
+
+
+def read_bytes(root: Path, path: Path, *, folder_is_inside: bool = False) -> bytes | Finding:
     """The file's bytes, or why it may not be read.
 
     A symlink may point inside content/ (one drawing used twice), not out of it.
+    `folder_is_inside`: the caller has asked that of the folder already.
     """
     name = path.relative_to(root).as_posix()
     try:
-        real = os.path.realpath(path)
-        if os.path.islink(path) or real != os.path.join(os.path.realpath(path.parent), path.name):  # noqa: PTH114, PTH118
-            inside = Path(real).is_relative_to((root / "content").resolve())
-        else:
-            inside = True
-        if not inside:
-            return Finding(
-                "NL209",
-                f"{name} is a link that leads out of content/",
-                Where(name),
-                help="put the file itself there; nothing outside content/ is published",
-            )
+        if (not folder_is_inside or os.path.islink(path)) and leads_out(root, path):  # noqa: PTH114
+            return out_of_content(name)
         status = os.stat(path)  # noqa: PTH116
         if not stat.S_ISREG(status.st_mode):
             return Finding("NL200", f"{name} is not a file", Where(name), help="remove it")
@@ -96,6 +92,15 @@ def read_bytes(root: Path, path: Path) -> bytes | Finding:
             Where(name),
             help="check that the file is there and that this account may read it",
         )
+
+
+def out_of_content(name: str) -> Finding:
+    return Finding(
+        "NL209",
+        f"{name} is a link that leads out of content/",
+        Where(name),
+        help="put the file itself there; nothing outside content/ is published",
+    )
 
 
 def decode(name: str, data: bytes) -> tuple[Text | None, list[Finding]]:

@@ -15,7 +15,7 @@ from newsletter.content import page as page_file
 from newsletter.content import patience, prose, source
 from newsletter.content.fields import SLUG
 from newsletter.content.model import Article, Page
-from newsletter.content.prose import Heading, Shown
+from newsletter.content.prose import Heading, Link, Shown
 from newsletter.content.shelf import Shelf
 from newsletter.errors import Finding, Level, Where, did_you_mean
 
@@ -30,7 +30,7 @@ class Reading:
 
     fragment: str
     contents: tuple[Heading, ...]
-    links: tuple[str, ...]
+    links: tuple[Link, ...]
     pictures: tuple[Shown, ...]
     anchors: frozenset[str]
     cited: tuple[str, ...]
@@ -107,6 +107,9 @@ def _files(folder: Path, root: Path, findings: list[Finding]) -> Iterator[Path]:
     """Markdown files of a folder by name; what is something else is told."""
     if not folder.is_dir():
         return
+    if source.leads_out(root, folder):
+        findings.append(source.out_of_content(folder.relative_to(root).as_posix()))
+        return
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries)
     for name in names:
@@ -153,7 +156,7 @@ def _job(file: Path, kind: str, settings: Settings, findings: list[Finding]) -> 
             )
         )
         return None
-    data = source.read_bytes(settings.root, file)
+    data = source.read_bytes(settings.root, file, folder_is_inside=True)
     if isinstance(data, Finding):
         findings.append(data)
         return None
