@@ -123,7 +123,7 @@ def _waiting_until(tx: Connection, period: str) -> dt.datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One delivery for a list: no address, no name; `message_id` is what a mail log is searched for."""
+    """One delivery for a list: no address, no name; `message_id`, without brackets, is what a mail log is searched for."""
 
     id: str
     state: State
@@ -157,4 +157,4 @@ def lines(tx: Connection, period: str, states: Sequence[State], limit: int = 100
         .order_by(deliveries.c.id)
         .limit(limit)
     )
-    return [Line(row[0], State(row[1]), *row[2:]) for row in rows]
+    return [Line(row[0], State(row[1]), row[2], row[3].strip("<>"), *row[4:]) for row in rows]

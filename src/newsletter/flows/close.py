@@ -1,0 +1,27 @@
+"""End what has ended: expire, close, publish the record, tell the publisher of doubts."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from newsletter.delivery import ledger, notices, record
+from newsletter.delivery.ledger import Sum
+from newsletter.flows.open import witness_of
+from newsletter.flows.parts import Parts
+
+
+def close(parts: Parts, period: str, now: dt.datetime) -> Sum:
+    """The account of `period` after whatever could be ended at `now` was ended."""
+    settings = parts.settings
+    with parts.store.write() as tx:
+        ledger.expire(tx, now)
+        ledger.close(tx, period, now)
+        account = ledger.sums(tx, period)
+        assert account is not None, "only an opened issue is closed"
+        if account.in_doubt and not account.pending and settings.month.notify:
+            language = settings.publication.languages[0]
+            notices.tell(tx, notices.Word.IN_DOUBT, period, language, now)
+    with parts.store.read() as tx:
+        record.publish(tx, period, settings.path(settings.store.record))
+    witness_of(parts).record(parts.store)
+    return account

@@ -1,0 +1,57 @@
+"""Open an issue: the approved bytes, this month's rules and the witness meet, once.
+
+witness agrees -> opened before? -> approval holds -> due, or --early -> ledger -> witness
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from newsletter.delivery import ledger
+from newsletter.delivery.headers import Letterhead
+from newsletter.delivery.ledger import AlreadySent, Opened, Refused
+from newsletter.flows.parts import Parts
+from newsletter.issue import freeze
+from newsletter.issue import period as calendar
+from newsletter.issue.period import Period
+from newsletter.schedule import month
+from newsletter.schedule.witness import Witness
+
+
+def witness_of(parts: Parts) -> Witness:
+    return Witness(parts.settings.path(parts.settings.store.witness))
+
+
+def open_issue(
+    parts: Parts, period: Period, now: dt.datetime, *, early: bool = False
+) -> Opened | AlreadySent | Refused:
+    """Open the issue of `period` at `now`; what was opened before is said and left alone.
+
+    Raises:
+        Findings: it is not approved, or a byte of it changed (NL46x).
+        CouldNotRun: the database is behind its witness, or has none (NL70x).
+    """
+    settings, witness = parts.settings, witness_of(parts)
+    seen = witness.insist(parts.store)
+    with parts.store.read() as tx:
+        account = ledger.sums(tx, str(period))
+    if account is not None:
+        return AlreadySent(account.period, account.opened_at, True, account.state)
+    rules = ledger.Rules(
+        zone=settings.publication.time_zone,
+        minimum_gap_days=settings.month.minimum_gap_days,
+        domain=Letterhead.of(settings).domain,
+        floor=seen.last,
+    )
+    schedule = month.Rules(settings.month, settings.publication.time_zone)
+    this_month = calendar.at(now, schedule.zone) == period
+    if this_month and not early and now < schedule.due(period):
+        return Refused(
+            "NL701",
+            f"{period} is due on {schedule.local(schedule.due(period))}, so nothing was sent",
+            f"wait for it, or `newsletter send {period} --early`",
+        )
+    result = ledger.open_issue(parts.store, parts.vault, freeze.load(settings, period), rules, now)
+    if isinstance(result, Opened):
+        witness.record(parts.store)
+    return result

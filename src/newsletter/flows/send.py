@@ -1,0 +1,92 @@
+"""Send an issue: open it if it is not, recover what a dead sender left, send the rest, close.
+
+Called twice it sends nobody a second mail: what was opened before is only
+gone on with, and what was closed is only told.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from newsletter.delivery import ledger, loop
+from newsletter.delivery.ledger import (
+    AlreadySent,
+    Lane,
+    Opened,
+    Recovered,
+    Refused,
+    Sum,
+    whereabouts,
+)
+from newsletter.delivery.loop import Pace, Progress, Report
+from newsletter.delivery.press import Press
+from newsletter.flows.close import close
+from newsletter.flows.open import open_issue, witness_of
+from newsletter.flows.parts import Parts
+from newsletter.issue.period import Period
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """`opening` tells whether this call opened the issue or an earlier one did, and when.
+
+    `report` is what this call sent; None when nothing was due. `account` is
+    where every reader of the issue stands now.
+    """
+
+    opening: Opened | AlreadySent
+    recovered: Recovered
+    report: Report | None
+    account: Sum
+
+
+def send(
+    parts: Parts,
+    period: Period,
+    *,
+    early: bool = False,
+    stop: threading.Event | None = None,
+    progress: Progress | None = None,
+) -> Sent | Refused:
+    """Send the issue of `period` to whoever has not got it.
+
+    Raises:
+        Findings: it is not approved, or a byte of it changed.
+        CouldNotRun: the database is behind its witness, or has none.
+    """
+    opening = open_issue(parts, period, parts.clock(), early=early)
+    if isinstance(opening, Refused):
+        return opening
+    with parts.store.write() as tx:
+        recovered = ledger.recover(tx, whereabouts.here(), parts.clock())
+        ledger.expire(tx, parts.clock())
+    report = go_on(parts, str(period), stop, progress)
+    return Sent(opening, recovered, report, close(parts, str(period), parts.clock()))
+
+
+def go_on(
+    parts: Parts,
+    period: str,
+    stop: threading.Event | None = None,
+    progress: Progress | None = None,
+) -> Report | None:
+    """Send what is due of an issue that is open; None when nothing is."""
+    lane = Lane(period)
+    press = Press(parts.settings, parts.vault)
+    with parts.store.read() as tx:
+        if not ledger.waiting(tx, lane, parts.clock()):
+            return None
+        press.load(tx, period)
+    delivery = parts.settings.delivery
+    return loop.send(
+        parts.store,
+        press,
+        parts.transport,
+        [lane],
+        pace=Pace(delivery.connections, delivery.rate_per_second),
+        clock=parts.clock,
+        stop=stop,
+        progress=progress,
+        witness=witness_of(parts).tick,
+    )
