@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import assert_never
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from newsletter.config import Settings
 from newsletter.delivery.ledger import Job
 from newsletter.delivery.message import Content
-from newsletter.delivery.notices import word_of
+from newsletter.delivery.notices import Word, word_of
 from newsletter.issue.edition import TOKEN_SLOT
 from newsletter.language import Language
 from newsletter.resources import templates
@@ -46,7 +47,7 @@ def write(settings: Settings, job: Job) -> Content:
             subject = language.gettext("Your data at %(title)s", title=settings.publication.title)
         case _:
             word, period = word_of(job.id)
-            values |= {"word": word.value, "period": period}
+            values |= _word(language, word, period)
             subject = language.gettext(
                 "%(title)s: a word about %(period)s",
                 title=settings.publication.title,
@@ -57,6 +58,29 @@ def write(settings: Settings, job: Job) -> Content:
     html = environment.get_template(f"notice_{job.kind}.html.j2").render(values)
     text = environment.get_template(f"notice_{job.kind}.txt.j2").render(values)
     return Content(subject, html, text)
+
+
+def _word(language: Language, word: Word, period: str) -> dict[str, object]:
+    """What the publisher is told: a heading, a sentence, the command that comes next."""
+    _ = language.gettext
+    match word:
+        case Word.NOT_APPROVED:
+            return {
+                "heading": _("%(period)s was not sent", period=period),
+                "said": _("It was due, and nobody has approved it. Nothing was sent to anybody."),
+                "command": f"newsletter issue approve {period} --by NAME",
+            }
+        case Word.IN_DOUBT:
+            return {
+                "heading": _("%(period)s: somebody is in doubt", period=period),
+                "said": _(
+                    "For at least one reader nobody can say whether the letter arrived. "
+                    "They are not sent it again by themselves; the mail server’s log may tell."
+                ),
+                "command": f"newsletter deliveries list {period} --state in_doubt",
+            }
+        case _:
+            assert_never(word)
 
 
 @lru_cache(maxsize=4)

@@ -31,10 +31,6 @@ class Word(StrEnum):
     """It was due and nobody had approved it, so it was not sent."""
     IN_DOUBT = "in-doubt"
     """It was sent, and for somebody nobody can say whether."""
-    PAUSED = "paused"
-    """Sending stopped because the relay refuses us."""
-    BEHIND = "behind"
-    """The database is behind its witness, so nothing is sent."""
 
 
 def enqueue(

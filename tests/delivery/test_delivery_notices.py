@@ -1,0 +1,196 @@
+"""Notices: what they say, in which language, with which link, to whom, and that they go out once."""
+
+from __future__ import annotations
+
+import ast
+import email
+import email.policy
+import re
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from babel.messages.pofile import read_po
+from delivery_house import House, smtp
+from scripted_relay import Step, relay
+
+from newsletter import resources
+from newsletter.delivery import departure, ledger, notices
+from newsletter.delivery.ledger import NOTICES
+from newsletter.delivery.notices import Word
+from newsletter.language import SPOKEN
+from newsletter.store.tables import confirmations, subscribers
+from newsletter.store.tables import notices as table
+from newsletter.subscribers import people
+from newsletter.subscribers.address import Address
+from newsletter.subscribers.journal import Journal
+
+LINK = bytes(range(8))
+
+
+def asked(house: House, kind: str = "confirm", language: str = "en", link: bytes = LINK) -> str:
+    """Somebody asked; the subscriber's id."""
+    mailbox = f"{link.hex()}@example.org"
+    row = people.new_row(house.vault, Address(mailbox, mailbox), language, house.now)
+    with house.store.write() as tx:
+        tx.execute(sa.insert(subscribers), [row])
+        tx.execute(
+            sa.insert(confirmations).values(
+                id=link,
+                subscriber_id=row["id"],
+                purpose=kind,
+                language=language,
+                asked_at=house.now,
+                expires_at=house.now,
+            )
+        )
+        notices.enqueue(tx, kind, str(row["id"]), link, language, 0, house.now)  # type: ignore[arg-type]
+    return str(row["id"])
+
+
+def posted(house: House, number: int = 1) -> list[EmailMessage]:
+    with relay() as server:
+        house.send(smtp(server), lanes=[NOTICES])
+    assert len(server.delivered) == number
+    return [
+        email.message_from_bytes(raw, policy=email.policy.default)  # type: ignore[misc]
+        for _, raw in server.delivered
+    ]
+
+
+def text_of(mail: EmailMessage, kind: str = "plain") -> str:
+    part = mail.get_body((kind,))
+    assert part is not None
+    return str(part.get_content())
+
+
+@pytest.mark.parametrize("language", SPOKEN)
+@pytest.mark.parametrize("kind", ["confirm", "data"])
+def test_a_notice_carries_its_own_link_in_text_and_html(
+    sqlite_house: House, kind: str, language: str
+) -> None:
+    house = sqlite_house
+    asked(house, kind, language)
+    (mail,) = posted(house)
+    for part in ("plain", "html"):
+        found = re.search(rf"http://127\.0\.0\.1:8000/{kind}/([\w-]{{32}})", text_of(mail, part))
+        assert found is not None
+        read = house.vault.read_confirm_token if kind == "confirm" else house.vault.read_data_token
+        assert read(found[1]) == LINK
+    assert f'lang="{language}"' in text_of(mail, "html")
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail["Message-ID"].endswith("@letter.example.org>")
+    assert not [name for name in mail if name.lower().startswith("list-")]
+
+
+def test_a_notice_names_no_host_but_ours(sqlite_house: House) -> None:
+    house = sqlite_house
+    asked(house)
+    (mail,) = posted(house)
+    assert set(re.findall(r"https?://[^/\s\"'<]+", text_of(mail, "html"))) == {
+        "http://127.0.0.1:8000"
+    }
+    assert "<img" not in text_of(mail, "html")
+
+
+def test_a_notice_goes_out_once(house: House) -> None:
+    asked(house)
+    posted(house)
+    posted(house, 0)
+
+
+def test_notices_and_an_issue_go_through_the_same_loop_together(house: House) -> None:
+    from delivery_house import LANE
+
+    house.readers(4)
+    house.open()
+    asked(house)
+    with relay() as server:
+        report = house.send(smtp(server), lanes=[NOTICES, LANE])
+    assert report.accepted == 5
+    assert house.sum().accepted == 4
+
+
+def test_a_confirmed_request_fences_its_notice_off(house: House) -> None:
+    asked(house)
+    with house.store.write() as tx:
+        tx.execute(sa.update(subscribers).values(state="confirmed", consent_epoch=1))
+    posted(house, 0)
+    with house.store.read() as tx:
+        assert tx.scalar(sa.select(table.c.state)) == "excluded"
+
+
+def test_an_erased_person_gets_no_notice(house: House, tmp_path: Path) -> None:
+    gone = asked(house, "data")
+    assert departure.erase(house.store, Journal(tmp_path / "j.jsonl"), gone, house.now)
+    posted(house, 0)
+
+
+def test_a_notice_is_not_sent_a_day_late(house: House) -> None:
+    asked(house)
+    house.now += notices.WORTH
+    posted(house, 0)
+    with house.store.write() as tx:
+        assert ledger.expire(tx, house.now) == 1
+
+
+def test_a_greylisted_notice_comes_later(house: House) -> None:
+    asked(house)
+    with relay({Step.RCPT: "450 4.7.1 later"}) as server:
+        house.send(smtp(server), lanes=[NOTICES])
+    posted(house, 0)
+    house.now += ledger.LEASE
+    posted(house, 1)
+    assert server.delivered == []
+
+
+@pytest.mark.parametrize("word", Word)
+@pytest.mark.parametrize("language", SPOKEN)
+def test_a_word_goes_to_the_publisher_once_and_says_what_to_do(
+    sqlite_house: House, word: Word, language: str
+) -> None:
+    house = sqlite_house
+    month = house.settings.month.model_copy(update={"notify": "editor@example.org"})
+    house.settings = house.settings.model_copy(update={"month": month})
+    with house.store.write() as tx:
+        assert notices.tell(tx, word, "2026-11", language, house.now)
+        assert not notices.tell(tx, word, "2026-11", language, house.now)
+    (mail,) = posted(house)
+    assert mail["To"] == "editor@example.org"
+    assert "newsletter " in text_of(mail)
+    assert "2026-11" in mail["Subject"]
+
+
+def test_every_sentence_is_translated() -> None:
+    sources = "".join(
+        path.read_text("utf-8")
+        for folder in resources.templates("mail")
+        for path in folder.glob("notice_*.j2")
+    )
+    said = set(re.findall(r'_\("((?:[^"\\]|\\.)*)"', sources))
+    code = ast.parse((resources.PACKAGE / "delivery" / "notice_text.py").read_text("utf-8"))
+    for node in ast.walk(code):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("_", "language.gettext"):
+            said.add(ast.literal_eval(node.args[0]))
+    assert len(said) > 15
+    for language in set(SPOKEN) - {"en"}:
+        with (resources.PACKAGE / "locale" / language / "notice.po").open("rb") as file:
+            catalogue = read_po(file)
+        translated = {str(entry.id) for entry in catalogue if entry.id and entry.string}
+        assert translated == said
+
+
+@pytest.mark.parametrize("kind", ["confirm", "data", "word"])
+def test_plain_text_lines_are_short_or_a_link(sqlite_house: House, kind: str) -> None:
+    house = sqlite_house
+    if kind == "word":
+        month = house.settings.month.model_copy(update={"notify": "editor@example.org"})
+        house.settings = house.settings.model_copy(update={"month": month})
+        with house.store.write() as tx:
+            notices.tell(tx, Word.IN_DOUBT, "2026-11", "ru", house.now)
+    else:
+        asked(house, kind, "ru")
+    (mail,) = posted(house)
+    for line in text_of(mail).splitlines():
+        assert len(line) <= 72 or line.startswith("http")
