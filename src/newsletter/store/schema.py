@@ -37,7 +37,14 @@ def is_current(tx: Connection) -> bool:
         CouldNotRun: NL801, they are from a program newer than this one.
     """
     found = version(tx)
-    if found is not None and found not in REVISIONS:
+    if found is not None:
+        refuse_newer(found)
+    return found == REVISIONS[-1]
+
+
+def refuse_newer(found: str) -> None:
+    """Raises CouldNotRun NL801 for a version that this program does not know."""
+    if found not in REVISIONS:
         raise CouldNotRun(
             Finding(
                 "NL801",
@@ -45,11 +52,10 @@ def is_current(tx: Connection) -> bool:
                 help="a newer program wrote it: install that version again. Nothing was changed",
             )
         )
-    return found == REVISIONS[-1]
 
 
-def upgrade(tx: Connection) -> None:
-    """Run every missing migration inside the caller's transaction.
+def upgrade(tx: Connection, to: str = REVISIONS[-1]) -> None:
+    """Run every missing migration up to `to` inside the caller's transaction.
 
     Raises:
         CouldNotRun: NL801, as in `is_current`.
@@ -65,7 +71,7 @@ def upgrade(tx: Connection) -> None:
         tx,
         opts={
             "script": scripts,
-            "fn": lambda current, _context: scripts._upgrade_revs("head", current),
+            "fn": lambda current, _context: scripts._upgrade_revs(to, current),
             "transactional_ddl": True,
         },
     )

@@ -30,6 +30,8 @@ class Purpose(StrEnum):
     """In a freshly mailed link: what is held, erase. Names a confirmation."""
     BOUNCE = "bounce"
     """In the envelope sender (VERP); names what was sent."""
+    CHALLENGE = "challenge"
+    """Never mailed: what the sign-up form's challenges are signed with (web/challenge.py)."""
 
 
 def make(key: bytes, purpose: Purpose, name: bytes) -> str:
