@@ -177,10 +177,10 @@ def _lines(age: Any, file: Any, secret: Any, progress: Progress | None) -> Itera
         while packed := between.read(1 << 16):
             rest += unpacker.decompress(packed)
             *whole, rest = rest.split(b"\n")
-            for line in whole:
-                yield line.decode()
             if progress is not None:
                 progress(between.tell(), total, "restored")
+            for line in whole:
+                yield line.decode()
         if rest or not unpacker.eof:
             raise dump.Damaged
 

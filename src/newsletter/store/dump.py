@@ -114,7 +114,7 @@ def _fill(tx: Connection, source: Iterator[str]) -> int:
                 places = ", ".join(f":v{place}" for place in range(len(columns)))
                 names = ", ".join(f'"{column}"' for column in columns)
                 insert = sa.text(f'INSERT INTO "{name}" ({names}) VALUES ({places})')  # noqa: S608 - names are this schema's own
-            case {"rows": int(told)} if told == rows:
+            case {"rows": int(told)} if told == rows and next(source, None) is None:
                 if batch and insert is not None:
                     tx.execute(insert, batch)
                 return rows
