@@ -6,6 +6,7 @@ import datetime as dt
 
 from newsletter.checks.placeholders import placeholders
 from newsletter.checks.reviews import overdue, pending
+from newsletter.checks.sameness import differences
 from newsletter.config import Settings
 from newsletter.errors import Finding, Level
 from newsletter.issue.compose import Draft
@@ -23,5 +24,10 @@ def gates(
     return [
         *pending(draft.articles, allowed=allow_pending_review),
         *overdue(draft.articles, day),
+        *(
+            finding
+            for edition in draft.editions
+            for finding in differences(edition, settings.site_url)
+        ),
         *placeholders(settings, draft.editions, Level.WARNING),
     ]

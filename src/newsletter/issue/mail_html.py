@@ -22,6 +22,7 @@ _HEADINGS = {
     "h3": f"margin:22px 0 8px;font-family:{SERIF};font-size:19px;line-height:1.3;font-weight:600",
     "h4": "margin:18px 0 6px;font-size:17px;line-height:1.4;font-weight:600",
 }
+_CARD_HEADING = _HEADINGS["h3"].replace("margin:22px", "margin:0")
 _STYLE = {
     **_HEADINGS,
     "p": _PARAGRAPH,
@@ -155,6 +156,8 @@ def _open(tag: str, element: ET.Element, style: str) -> str:
 
 def _link(element: ET.Element, frame: Frame) -> str:
     href = element.get("href", "")
+    if element.get("class") == "back":
+        return ""
     if href.startswith("#"):
         return _inside(element, frame)  # jumps inside a mail fail in half of the clients
     start = f'<a href="{escape(frame.link(href))}" style="{_STYLE["a"]}">'
@@ -184,19 +187,26 @@ def _care(element: ET.Element, kind: str, frame: Frame) -> str:
     word = f"margin:0 0 2px;font-size:14px;line-height:1.5;font-weight:600;color:{colour}"
     return (
         f'<div class="soft edge-{tone}" style="{style}">'
-        f'<p class="{tone}" style="{word}">{label}</p>{_inside(element, frame)}</div>'
+        f'<p class="{tone}" style="{word}">{label}</p>{_within(element, frame)}</div>'
     )
 
 
 def _aside(element: ET.Element, kind: str, frame: Frame) -> str:
     tone = "urgent" if "warning" in kind else "accent"
     style = f"margin:0 0 18px;padding:14px 18px 2px;border-left:5px solid {LIGHT[tone]};background-color:{LIGHT['soft']}"
-    return f'<div class="soft edge-{tone}" style="{style}">{_inside(element, frame)}</div>'
+    return f'<div class="soft edge-{tone}" style="{style}">{_within(element, frame)}</div>'
 
 
 def _card(element: ET.Element, frame: Frame) -> str:
-    style = f"margin:0 0 18px;padding:14px 18px 2px;border:1px solid {LIGHT['rule']}"
-    return f'<div class="line" style="{style}">{_inside(element, frame)}</div>'
+    style = (
+        f"margin:0 0 18px;padding:14px 18px 2px;border-radius:12px;border:1px solid {LIGHT['rule']}"
+    )
+    return f'<div class="line" style="{style}">{_within(element, frame)}</div>'
+
+
+def _within(element: ET.Element, frame: Frame) -> str:
+    """The inside of a card: its heading needs no room above."""
+    return _inside(element, frame).replace(_HEADINGS["h3"], _CARD_HEADING)
 
 
 def _table(element: ET.Element, frame: Frame) -> str:

@@ -186,6 +186,8 @@ class PlainText:
                 return ""
             case "img":
                 return f"[{element.get('alt')}]" if element.get("alt") else ""
+            case "a" if element.get("class") == "back":
+                return ""
             case "sup" if element.get("class") in ("cite", "footnote"):
                 return f"({self.inside(element)})"
             case "sup":
