@@ -22,6 +22,7 @@ from newsletter.errors import CouldNotRun, Finding, Findings, Where
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
+    from newsletter.delivery.ledger import Sum
     from newsletter.delivery.loop import Pace
     from newsletter.delivery.outcome import Transport
     from newsletter.delivery.press import Press
@@ -130,14 +131,14 @@ class House:
 
         return Parts(self.settings, self.store, self.vault, self.transport, self.clock)
 
-    def opened(self, period: str) -> bool:
-        """Whether anybody was counted for the issue of `period`. Makes no database where there is none."""
+    def account(self, period: str) -> Sum | None:
+        """Where every reader of `period` stands; None when it was not opened. Makes no database."""
         from newsletter.delivery.ledger import sums
 
         if self.database is not None and not self.database.exists():
-            return False
+            return None
         with self.store.read() as tx:
-            return sums(tx, period) is not None
+            return sums(tx, period)
 
     def press(self) -> Press:
         from newsletter.delivery.press import Press

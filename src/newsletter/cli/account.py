@@ -10,13 +10,15 @@ import typer
 
 from newsletter.cli.desk import data, data_json, desk_of, examples, now
 from newsletter.cli.lazy import group
-from newsletter.errors import CouldNotRun, Finding
+from newsletter.errors import CouldNotRun, Finding, Findings
 
 if TYPE_CHECKING:
     import datetime as dt
 
+    from newsletter.config import Settings
     from newsletter.delivery.ledger import Line, Sum
     from newsletter.delivery.states import State
+    from newsletter.store import Store
 
 app = group("account", "Where every reader of an issue stands.")
 deliveries = group("deliveries", "Who was not served, and the operator's word on it.")
@@ -146,12 +148,20 @@ def status(
 
 
 def _all(ctx: typer.Context) -> list[Sum]:
+    """Every issue that was opened. Looking makes no database."""
+    with desk_of(ctx).house() as house:
+        if house.database is not None and not house.database.exists():
+            return []
+        return _accounts(house.store)
+
+
+def _accounts(store: Store) -> list[Sum]:
     import sqlalchemy as sa
 
     from newsletter.delivery.ledger import sums
     from newsletter.store.tables import issues
 
-    with desk_of(ctx).house() as house, house.store.read() as tx:
+    with store.read() as tx:
         periods = tx.scalars(sa.select(issues.c.period).order_by(issues.c.period)).all()
         return [account for each in periods if (account := sums(tx, each))]
 
@@ -162,12 +172,11 @@ def _opened(ctx: typer.Context, text: str) -> Sum:
     Raises:
         CouldNotRun: NL138 it was not opened; NL450 no month.
     """
-    from newsletter.delivery.ledger import sums
     from newsletter.issue.period import read
 
     period = str(read(text))
-    with desk_of(ctx).house() as house, house.store.read() as tx:
-        account = sums(tx, period)
+    with desk_of(ctx).house() as house:
+        account = house.account(period)
     if account is None:
         raise CouldNotRun(
             Finding(
@@ -233,3 +242,54 @@ def _plain(account: Sum) -> dict[str, object]:
         "closed_at": account.closed_at,
         "waiting_until": account.waiting_until,
     }
+
+
+@app.command(epilog=examples("newsletter schedule", "newsletter schedule --for 2027"))
+def schedule(
+    ctx: typer.Context,
+    year: Annotated[
+        int | None,
+        typer.Option("--for", metavar="YEAR", min=1970, max=9998, help="else this year"),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+) -> None:
+    """Say when the issues of a year are due, one a month, and what holds at this moment."""
+    from newsletter.schedule import month
+
+    desk = desk_of(ctx)
+    settings = desk.settings()
+    zone = settings.publication.time_zone
+    rules = month.Rules(settings.month, zone)
+    opened = {account.period: account for account in _all(ctx)}
+    last = max(opened.values(), key=lambda account: account.period, default=None)
+    decision = month.decide(
+        now(),
+        rules,
+        month.Last(last.period, last.opened_at) if last else None,
+        approved=_approved(settings),
+    )
+    moments = month.year(rules, year or now().astimezone(zone).year)
+    if json:
+        data_json(
+            {
+                "now": {"verdict": str(decision.verdict), "sentence": decision.sentence},
+                "due": {str(period): due for period, due in moments},
+            }
+        )
+        return
+    for period, due in moments:
+        account = opened.get(str(period))
+        said = f"  sent {account.opened_at.astimezone(zone):%Y-%m-%d %H:%M}" if account else ""
+        data(f"{period}  {due.astimezone(zone):%a %Y-%m-%d %H:%M %Z}{said}")
+    desk.say(decision.sentence)
+
+
+def _approved(settings: Settings) -> bool:
+    """Whether this month's issue is approved and every byte of it holds."""
+    from newsletter.issue import frozen, period
+
+    try:
+        frozen.load(settings, period.at(now(), settings.publication.time_zone))
+    except Findings:
+        return False
+    return True

@@ -20,13 +20,16 @@ from newsletter.cli.trouble import Trouble, from_exception
 TABLE = (
     Row("init", "newsletter.cli.start", "make a publication, complete and neutral", "Start"),
     Row("new", "newsletter.cli.new", "begin an article, or an issue's letter", "Start"),
+    Row("demo", "newsletter.cli.demo", "live through a month in a scratch copy", "Start"),
     Row("inbox", "newsletter.cli.start", "take mail on this machine and show it", "Start"),
     Row("check", "newsletter.cli.words", "everything that is wrong with the texts", "Write"),
     Row("explain", "newsletter.cli.words", "what a finding's code means and the way out", "Write"),
     Row("build", "newsletter.cli.words", "make the website", "Write"),
     Row("news", "newsletter.cli.news", "what the feeds propose: list, pick", "Write"),
-    Row("issue", "newsletter.cli.issue", "draft, show, approve, withdraw", "Send"),
+    Row("issue", "newsletter.cli.issue", "draft, show, approve, withdraw, halt", "Send"),
+    Row("send", "newsletter.cli.sending", "send an approved issue, once", "Send"),
     Row("run", "newsletter.cli.serve", "serve site and forms; send when it is due", "Send"),
+    Row("schedule", "newsletter.cli.account", "when issues are due, and what holds now", "Send"),
     Row("status", "newsletter.cli.account", "where the issues stand, with an exact sum", "Send"),
     Row("deliveries", "newsletter.cli.account", "who was not served: list, resolve", "Send"),
     Row(

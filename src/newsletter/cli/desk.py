@@ -19,7 +19,7 @@ import typer
 
 from newsletter.cli import report
 from newsletter.cli.progress import Progress
-from newsletter.errors import Finding
+from newsletter.errors import Finding, Level
 
 if TYPE_CHECKING:
     from newsletter.config import Settings
@@ -59,7 +59,9 @@ class Desk:
     def complain(
         self, findings: list[Finding] | tuple[Finding, ...], state: str = "", form: str = "text"
     ) -> None:
-        """Show findings that do not end the command (warnings), or those that do."""
+        """Show findings that do not end the command; with --quiet, warnings are not worth a mail from cron."""
+        if self.quiet and all(finding.level is Level.WARNING for finding in findings):
+            return
         text = report.render(
             findings, state, form=form, root=self.root, colour=coloured(sys.stderr)
         )

@@ -11,13 +11,14 @@ import typer
 from newsletter.cli import months
 from newsletter.cli.desk import Desk, data, data_json, desk_of, examples, now
 from newsletter.cli.lazy import group
+from newsletter.errors import CouldNotRun, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from newsletter.flows.draft import EditionFacts, Standing
 
-app = group("issue", "The month's issue: draft, show, approve, withdraw.")
+app = group("issue", "The month's issue: draft, show, approve, withdraw, halt.")
 
 Open = Annotated[
     str | None,
@@ -135,8 +136,34 @@ def withdraw(ctx: typer.Context, period: Newest = None) -> None:
     settings = desk.settings()
     chosen = months.named_or_newest(settings, period)
     with desk.house() as house:
-        removed = take_back(settings, chosen, lambda month: house.opened(str(month)))
+        removed = take_back(settings, chosen, lambda month: house.account(str(month)) is not None)
     desk.say(f"{chosen} is not approved any more; {len(removed)} frozen files removed")
+
+
+@app.command(epilog=examples("newsletter issue halt 2026-12"))
+def halt(
+    ctx: typer.Context,
+    period: Annotated[str, typer.Argument(metavar="PERIOD", help="as 2026-12")],
+) -> None:
+    """Stop an issue that must not go on. Whoever was not served yet will not be; it cannot be undone."""
+    from newsletter.cli.account import describe
+    from newsletter.flows.halt import halt as stop
+    from newsletter.issue.period import read
+
+    desk = desk_of(ctx)
+    chosen = read(period)
+    with desk.house() as house:
+        done = stop(house.parts, chosen, now())
+    if done is None:
+        raise CouldNotRun(
+            Finding(
+                "NL144",
+                f"the issue of {chosen} is not open, so there is nothing to halt",
+                help=f"see `newsletter status {chosen}`",
+            )
+        )
+    data(describe(done.account, desk.settings().publication.time_zone))
+    desk.say(f"halted: {done.spared:,} readers will not get it; mails under way still arrive")
 
 
 def _say_editions(desk: Desk, editions: Sequence[EditionFacts]) -> None:

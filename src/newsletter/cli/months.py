@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from newsletter.errors import CouldNotRun, Finding
 
 if TYPE_CHECKING:
+    import datetime as dt
     from pathlib import Path
 
     from newsletter.config import Settings
@@ -38,6 +39,13 @@ def named_or_open(settings: Settings, text: str | None) -> Period:
 def named_or_newest(settings: Settings, text: str | None) -> Period:
     """The month that was named, else the newest that has a letter."""
     return _named_or(text, letters(settings))
+
+
+def named_or_this(settings: Settings, text: str | None, moment: dt.datetime) -> Period:
+    """The month that was named, else the one that `moment` falls into."""
+    from newsletter.issue.period import at, read
+
+    return read(text) if text else at(moment, settings.publication.time_zone)
 
 
 def _named_or(text: str | None, found: list[Path]) -> Period:

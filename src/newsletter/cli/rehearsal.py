@@ -14,14 +14,14 @@ import socket
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from newsletter.errors import CouldNotRun, Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from newsletter.config import Settings
     from newsletter.delivery.loop import Report
@@ -41,35 +41,48 @@ def running_inbox(port: int) -> bool:
     return False
 
 
-def rehearse(settings: Settings, issue: ApprovedIssue, port: int, stop: threading.Event) -> Report:
-    """Send `issue` to one made-up reader of each language, through the inbox on `port`."""
-    from newsletter.delivery import ledger, loop
+@contextmanager
+def trial_house(settings: Settings, issue: ApprovedIssue, port: int) -> Iterator[House]:
+    """The publication with a throw-away list and key, a reader for each language, and an inbox on `port`."""
     from newsletter.subscribers.rootkey import KEY_BYTES, RootKey
     from newsletter.wiring import House
 
     with tempfile.TemporaryDirectory(prefix="newsletter-trial-") as folder:
         trial = _settings(settings, Path(folder), port)
         clock = _clock_from(issue.as_of + dt.timedelta(seconds=1))
-        with House(trial, key=RootKey(secrets.token_bytes(KEY_BYTES)), clock=clock) as house:
+        key = RootKey(secrets.token_bytes(KEY_BYTES))
+        with House(trial, key=key, clock=clock) as house:
             _people(house, clock())
-            rules = ledger.Rules(
-                settings.publication.time_zone, 0, settings.sender.address.rpartition("@")[2]
-            )
-            opened = ledger.open_issue(house.store, house.vault, issue, rules, clock())
-            if not isinstance(opened, ledger.Opened):
-                raise CouldNotRun(Finding("NL143", f"the trial could not begin: {opened}"))
-            press = house.press()
-            with house.store.read() as tx:
-                press.load(tx, issue.period)
-            return loop.send(
-                house.store,
-                press,
-                house.transport,
-                [ledger.Lane(issue.period)],
-                pace=loop.Pace(connections=1, retries=()),
-                clock=clock,
-                stop=stop,
-            )
+            yield house
+
+
+def rehearse(house: House, issue: ApprovedIssue, stop: threading.Event) -> Report:
+    """Send `issue` to the readers of a trial house.
+
+    Raises:
+        CouldNotRun: NL143, the ledger refuses it even here.
+    """
+    from newsletter.delivery import ledger, loop
+
+    settings = house.settings
+    rules = ledger.Rules(
+        settings.publication.time_zone, 0, settings.sender.address.rpartition("@")[2]
+    )
+    opened = ledger.open_issue(house.store, house.vault, issue, rules, house.clock())
+    if isinstance(opened, ledger.Refused):
+        raise CouldNotRun(Finding("NL143", f"the trial could not begin: {opened.sentence}"))
+    press = house.press()
+    with house.store.read() as tx:
+        press.load(tx, issue.period)
+    return loop.send(
+        house.store,
+        press,
+        house.transport,
+        [ledger.Lane(issue.period)],
+        pace=loop.Pace(connections=1, retries=()),
+        clock=house.clock,
+        stop=stop,
+    )
 
 
 def _settings(settings: Settings, folder: Path, port: int) -> Settings:

@@ -11,45 +11,54 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from newsletter.cli import months
-from newsletter.cli.desk import Desk, data, desk_of, examples
+from newsletter.cli.account import describe
+from newsletter.cli.desk import Desk, data, desk_of, examples, now, talk
 from newsletter.cli.lazy import group
 from newsletter.cli.signals import stopping
-from newsletter.errors import CouldNotRun, Finding
+from newsletter.errors import CouldNotRun, Finding, Findings, NewsletterError
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from newsletter.config import Settings
+    from newsletter.flows.send import Sent
     from newsletter.inbox import Inbox
     from newsletter.issue.edition import ApprovedIssue
+    from newsletter.issue.period import Period
+    from newsletter.wiring import House
 
 app = group("sending", "Send the month's issue.")
 
 
 def rehearsal(desk: Desk, settings: Settings, issue: ApprovedIssue) -> None:
     """Show the approved issue in an inbox: one that runs already, or one of our own."""
-    from newsletter.cli.rehearsal import running_inbox
+    from newsletter.cli.rehearsal import running_inbox, trial_house
     from newsletter.cli.start import INBOX_SMTP, INBOX_WEB
     from newsletter.inbox import Inbox
 
-    with stopping() as asked:
-        if running_inbox(INBOX_SMTP):
-            _try(desk, settings, issue, INBOX_SMTP, asked)
-            desk.say(f"look at it: http://127.0.0.1:{INBOX_WEB}/")
-            return
-        folder = settings.path(".cache/trial") / issue.period
-        shutil.rmtree(folder, ignore_errors=True)
-        with Inbox(folder=folder) as inbox:
-            _try(desk, settings, issue, inbox.smtp_port, asked)
-            _show(desk, inbox, asked)
+    if running_inbox(INBOX_SMTP):
+        with stopping() as asked, trial_house(settings, issue, INBOX_SMTP) as house:
+            _try(desk, house, issue, asked)
+        desk.say(f"look at it: http://127.0.0.1:{INBOX_WEB}/")
+        return
+    folder = settings.path(".cache/trial") / issue.period
+    shutil.rmtree(folder, ignore_errors=True)
+    with (
+        stopping() as asked,
+        Inbox(folder=folder) as inbox,
+        trial_house(settings, issue, inbox.smtp_port) as house,
+    ):
+        _try(desk, house, issue, asked)
+        if sys.stderr.isatty() and not desk.quiet:
+            _stay(desk, house, inbox, asked)
     for mail in sorted(folder.glob("*.eml")):
         data(os.path.relpath(mail))
 
 
-def _try(
-    desk: Desk, settings: Settings, issue: ApprovedIssue, port: int, asked: threading.Event
-) -> None:
+def _try(desk: Desk, house: House, issue: ApprovedIssue, asked: threading.Event) -> None:
     from newsletter.cli.rehearsal import rehearse
 
-    report = rehearse(settings, issue, port, asked)
+    report = rehearse(house, issue, asked)
     if not report.accepted:
         raise CouldNotRun(
             Finding("NL143", f"the trial reached no inbox: {report.why or report.stop}")
@@ -58,37 +67,159 @@ def _try(
     desk.say(f"trial: {issue.period} went to {readers} on this machine; nothing counts as sent")
 
 
-def _show(desk: Desk, inbox: Inbox, asked: threading.Event) -> None:
-    """On a terminal, keep the page up until Ctrl-C."""
-    if sys.stderr.isatty() and not desk.quiet:
-        desk.say(f"look at it: {inbox.url}  (Ctrl-C ends it)")
-        asked.wait()
-        desk.say()
+def _stay(desk: Desk, house: House, inbox: Inbox, asked: threading.Event) -> None:
+    """Keep the inbox's page up until Ctrl-C, and the site with it, so that the mail's links work."""
+    from newsletter.cli.serve import rebuild
+    from newsletter.web.server import serve
+
+    desk.say(f"look at it: {inbox.url}  (Ctrl-C ends it)")
+    server = None
+    try:
+        rebuild(desk, house)
+        server = serve(house.web_app(), house.settings.web.bind)
+        desk.say(f"the site it links to: http://{house.settings.web.bind}/")
+    except NewsletterError:
+        # The port is taken, by `newsletter run` perhaps, or a text is being
+        # worked on: the mail can be looked at all the same.
+        desk.say("its links work while `newsletter run` serves the site")
+    asked.wait()
+    if server:
+        server.stop()
+    desk.say()
 
 
 @app.command(
     epilog=examples(
         "newsletter send --to-inbox",
+        "newsletter send --dry-run",
+        "newsletter send 2026-12",
     )
 )
 def send(
     ctx: typer.Context,
     period: Annotated[
-        str | None,
-        typer.Argument(metavar="PERIOD", help="as 2026-12; else the newest letter's month"),
+        str | None, typer.Argument(metavar="PERIOD", help="as 2026-12; else this month's")
     ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would happen")] = False,
+    early: Annotated[
+        bool, typer.Option("--early", help="before it is due, but within its month")
+    ] = False,
     to_inbox: Annotated[
         bool,
         typer.Option(
-            "--to-inbox", help="a trial: made-up readers, on this machine, as often as you like"
+            "--to-inbox", help="a trial on this machine, to made-up readers; counts as nothing"
         ),
     ] = False,
 ) -> None:
-    """Send the approved issue."""
-    from newsletter.issue import freeze
+    """Send the approved issue to every reader, once. Run again, it goes on where it stopped.
 
+    Ctrl-C finishes what is under way and says what was not tried. Exit 3 when
+    somebody waits or is in doubt.
+    """
     desk = desk_of(ctx)
     settings = desk.settings()
-    issue = freeze.load(settings, months.named_or_newest(settings, period))
     if to_inbox:
-        rehearsal(desk, settings, issue)
+        from newsletter.issue import freeze
+
+        month = months.named_or_newest(settings, period)
+        rehearsal(desk, settings, freeze.load(settings, month))
+        return
+    month = months.named_or_this(settings, period, now())
+    with desk.house() as house:
+        if dry_run:
+            _foretell(desk, house, month, early=early)
+            return
+        code = _send(desk, house, month, early=early)
+    if code:
+        raise typer.Exit(code)
+
+
+def _send(desk: Desk, house: House, month: Period, *, early: bool) -> int:
+    """Send for real; the exit code."""
+    from newsletter.delivery.ledger import Refused
+    from newsletter.flows.send import send as go
+
+    parts = house.parts
+    try:
+        with stopping() as asked, desk.progress() as progress:
+            sent = go(parts, month, early=early, stop=asked, progress=progress)
+    except KeyboardInterrupt:
+        talk(
+            f"\nstopped at once: {month} · what was under way may be in doubt\n"
+            f"  nobody is written to twice; go on with:   newsletter send {month}"
+        )
+        return 3
+    if isinstance(sent, Refused):
+        raise Findings(
+            [Finding(sent.code, sent.sentence, help=sent.help)], f"Nothing of {month} was sent."
+        )
+    return _tell(desk, sent, house.settings.publication.time_zone)
+
+
+def _tell(desk: Desk, sent: Sent, zone: dt.tzinfo) -> int:
+    """What came of it, the exact sum, and the command that goes on."""
+    from newsletter.delivery.ledger import AlreadySent
+    from newsletter.delivery.loop import Stop
+
+    account, report, opening = sent.account, sent.report, sent.opening
+    month = account.period
+    if isinstance(opening, AlreadySent) and report is None:
+        when = opening.when.astimezone(zone)
+        desk.say(f"{month} was opened on {when:%Y-%m-%d %H:%M}; nobody was sent anything now")
+    if report and report.stop is not Stop.DONE:
+        head = "interrupted" if report.stop is Stop.ASKED else f"paused: {report.why}"
+        talk(
+            f"{head}\n  {month} · {account.accepted:,} of {account.audience:,} accepted,"
+            f" {account.in_doubt:,} in doubt, {account.pending:,} not tried or waiting"
+        )
+        if not account.accepted:
+            talk("  nothing is marked as sent")
+    if not desk.quiet:
+        data(describe(account, zone))
+    if account.pending:
+        talk(f"  nobody is written to twice; go on with:   newsletter send {month}")
+    if account.in_doubt:
+        talk(
+            f"  in doubt:                                 newsletter deliveries list {month} --state in_doubt"
+        )
+    return 3 if account.pending or account.in_doubt else 0
+
+
+def _foretell(desk: Desk, house: House, month: Period, *, early: bool) -> None:
+    """What `send` would do now; nothing is changed and the relay is not asked."""
+    from newsletter.flows.audience import audience
+    from newsletter.issue import freeze
+    from newsletter.issue import period as calendar
+
+    settings = house.settings
+    zone = settings.publication.time_zone
+    account = house.account(str(month))
+    if account is not None:
+        data(describe(account, zone))
+        desk.say(f"would go on: {account.pending:,} wait; nobody else would be written to")
+        return
+    issue = freeze.load(settings, month)
+    due = calendar.due(settings, month)
+    counted = audience(house.store)
+    data(f"{month}: number {issue.number}, approved by {', '.join(issue.approved_by)}")
+    data(f"  due {due.astimezone(zone):%Y-%m-%d %H:%M}")
+    for edition in issue.editions:
+        data(f"  {edition.language}: “{edition.subject}”")
+    data(f"  to {sum(counted.values()):,} readers ({_by_language(counted)})")
+    data(f"  by {_road(settings)}")
+    if calendar.at(now(), zone) != month:
+        desk.say("would be refused: an issue is sent within its own month, or not at all")
+    elif due > now() and not early:
+        desk.say("would be refused: it is not due yet; --early sends it within its month")
+
+
+def _by_language(counted: dict[str, int]) -> str:
+    return ", ".join(f"{tag} {number:,}" for tag, number in counted.items()) or "nobody confirmed"
+
+
+def _road(settings: Settings) -> str:
+    delivery = settings.delivery
+    if delivery.transport == "outbox":
+        return f"the outbox folder {delivery.outbox_path}/"
+    smtp = delivery.smtp
+    return f"SMTP to {smtp.host}:{smtp.port} ({smtp.security})"

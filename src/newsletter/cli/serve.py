@@ -6,13 +6,16 @@ build ─► web server (own thread) ─┬─► notices, within a second of a 
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from newsletter.cli.account import describe
 from newsletter.cli.desk import Desk, desk_of, examples, now, talk
 from newsletter.cli.lazy import group
+from newsletter.cli.trouble import from_exception
 from newsletter.errors import CouldNotRun, Finding, Findings, Where
 
 if TYPE_CHECKING:
@@ -23,6 +26,11 @@ app = group("serve", "Serve the site and send the month's issue.")
 
 LOOK_SECONDS = 0.3
 """How often new notices are looked for: a reader waits for theirs with the page still open."""
+MONTH_SECONDS = 20
+"""How often it is asked whether an issue is due, and what is open goes on."""
+SITE_SECONDS = 30
+"""How late an article that waited for its moment may appear."""
+NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 REST_SECONDS = 30.0
 """How long a relay that does not answer, or refuses us, is left alone."""
 
@@ -45,16 +53,16 @@ def run(
     insist_on_a_road(settings)
     with stopping() as asked, desk.house() as house:
         house.parts  # noqa: B018 - key, database and relay are looked at before the port opens
-        rebuild(desk, house)
+        change = rebuild(desk, house)  # before the port opens: a first site, or everything wrong
         if no_web:
-            keep(desk, house, asked)
+            keep(desk, house, asked, change)
             return
         from newsletter.web.server import serve
 
         with_server = serve(house.web_app(), settings.web.bind, settings.web.trusted_proxies)
         try:
             desk.say(f"site and forms: http://{settings.web.bind}/  (Ctrl-C ends it)")
-            keep(desk, house, asked)
+            keep(desk, house, asked, change)
         finally:
             with_server.stop()
     desk.say("stopped")
@@ -73,8 +81,8 @@ def insist_on_a_road(settings: Settings) -> None:
         )
 
 
-def rebuild(desk: Desk, house: House) -> None:
-    """Make the site anew. With a broken text the last good site goes on being served, and it is said.
+def rebuild(desk: Desk, house: House) -> dt.datetime:
+    """Make the site anew; when a date will next change it. With a broken text the last good site stays.
 
     Raises:
         Findings: there is no earlier site to serve.
@@ -82,22 +90,89 @@ def rebuild(desk: Desk, house: House) -> None:
     from newsletter import site
 
     try:
-        site.build(house.settings, now(), house.public)
+        return site.build(house.settings, now(), house.public).next_change or NEVER
     except Findings as wrong:
         if not (house.public / "index.html").is_file():
             raise
         desk.complain(wrong.findings, wrong.state)
+        return now() + dt.timedelta(seconds=REST_SECONDS)
 
 
-def keep(desk: Desk, house: House, asked: threading.Event) -> None:
-    """Post notices and tick until `asked`."""
+def keep(desk: Desk, house: House, asked: threading.Event, next_change: dt.datetime) -> None:
+    """Post notices in one thread and do the month's duties in this one, until `asked`."""
+    from newsletter.schedule import local
+
     post = threading.Thread(target=_post_notices, args=(house, asked), name="notices")
     post.start()
     try:
-        asked.wait()
+        duties = Duties(desk, house, asked, next_change)
+        local.run(
+            [
+                local.Duty("month", MONTH_SECONDS, duties.month),
+                local.Duty("site", SITE_SECONDS, duties.site),
+            ],
+            asked,
+            duties.trouble,
+        )
     finally:
         asked.set()
         post.join()
+
+
+class Duties:
+    """What is done again and again. Each says something only when it is news."""
+
+    def __init__(
+        self, desk: Desk, house: House, asked: threading.Event, next_change: dt.datetime
+    ) -> None:
+        self._desk = desk
+        self._house = house
+        self._asked = asked
+        self._said: dict[str, str] = {}
+        self._next_change = next_change
+
+    def month(self) -> None:
+        """Send what is due. The archive's page is there before a mail links to it."""
+        from newsletter.flows import tick
+        from newsletter.schedule.month import Verdict
+
+        parts = self._house.parts
+        if tick.decision(parts).verdict is Verdict.DUE:
+            self._rebuild()
+        found, sent = tick.tick(parts, self._asked)
+        if sent is None:
+            self._news("month", found.sentence)
+            return
+        from newsletter.flows.send import Sent
+
+        if isinstance(sent, Sent):
+            zone = self._house.settings.publication.time_zone
+            self._news("month", describe(sent.account, zone))
+            self._rebuild()
+        else:
+            self._news("month", f"{sent.sentence}; {sent.help}")
+
+    def site(self) -> None:
+        """Make the site anew when a date makes it another one: an article was waiting for it."""
+        if now() >= self._next_change:
+            self._rebuild()
+
+    def _rebuild(self) -> None:
+        self._next_change = rebuild(self._desk, self._house)
+
+    def trouble(self, duty: str, error: Exception) -> None:
+        """Tell what keeps a duty from being done, once, in the shape of every finding."""
+        trouble = from_exception(error)
+        text = "; ".join(f"{each.code} {each.what}" for each in trouble.findings)
+        if self._said.get(f"{duty} trouble") != text:
+            self._said[f"{duty} trouble"] = text
+            self._desk.complain(trouble.findings, f"The {duty} is looked at again by itself.")
+
+    def _news(self, duty: str, text: str) -> None:
+        self._said.pop(f"{duty} trouble", None)
+        if self._said.get(duty) != text:
+            self._said[duty] = text
+            self._desk.say(text)
 
 
 def _post_notices(house: House, asked: threading.Event) -> None:
