@@ -31,7 +31,11 @@ from newsletter.store.tables import deliveries, issues
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """How far a store is, or was. `settled` is for people; `clock` decides."""
+    """How far a store is, or was. `clock` decides; `settled` is for people.
+
+    `last` is the last period that was opened, by this store or by one it was
+    adopted after: no period up to it is opened again.
+    """
 
     store: str
     last: str | None
@@ -58,7 +62,7 @@ def judge(seen: Seen | None, store: Seen) -> Standing:
         return Standing.MISSING if store.clock or store.last else Standing.FIRST
     if seen.store != store.store:
         return Standing.STRANGER
-    if seen.clock > store.clock or (seen.last or "") > (store.last or ""):
+    if seen.clock > store.clock:
         return Standing.BEHIND
     return Standing.AGREES
 
