@@ -191,6 +191,11 @@ def test_quotation_marks_are_those_of_the_language(text: Article | Page) -> None
     assert not set(marks) & set(words)
 
 
+def test_russian_readers_are_addressed_as_the_program_does(text: Article | Page) -> None:
+    if text.language == "ru":
+        assert not re.search(r"[а-яё,][\s\u00a0](?:Вы|Вас|Вам|Ваш)", text.body)
+
+
 @pytest.mark.parametrize("name", sorted(LETTERS))
 def test_a_letter_is_short_and_brings_news_that_was_proposed(name: str) -> None:
     letter = LETTERS[name]
@@ -243,6 +248,13 @@ def test_a_drawing_is_only_lines(name: str) -> None:
     assert tags <= {"svg", "g", "path", "circle", "rect"}
     paints = {e.get(k) for e in tree.iter() for k in ("fill", "stroke")} - {None, "none"}
     assert all(re.fullmatch(r"#[0-9a-f]{6}", str(paint)) for paint in paints)
+
+
+def test_drawings_are_of_one_shape_so_that_cards_stand_in_a_row() -> None:
+    for path in DRAWINGS.values():
+        box = re.search(r'viewBox="\S+ \S+ (\d+) (\d+)"', path.read_text("utf-8"))
+        assert box
+        assert 2.19 < int(box[1]) / int(box[2]) < 2.21, path.name
 
 
 def test_drawings_can_be_seen_on_light_and_on_dark_ground() -> None:
