@@ -18,6 +18,7 @@ KINDS = ("care", "note", "warning", "checklist", "price")
 CARE = ("non-urgent", "urgent", "emergency")
 MAX_DEPTH = 4
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})\s*([^`]*)$")
 _OPEN = re.compile(r" {0,3}(:{3,})\s*([^\s:\"“].*)$")
 _CLOSE = re.compile(r" {0,3}(:{3,})\s*$")
@@ -73,6 +74,7 @@ class Outline:
 
 def scan(body: str, tell: Tell) -> Outline:
     """The outline of `body`; what is wrong with its blocks and fences goes to `tell`."""
+    body = _CONTROL.sub("", body)
     if "<" in body:
         body = _without_removed(body, tell)
     return _Scan(body.expandtabs(4).split("\n"), tell).run()

@@ -84,7 +84,8 @@ def _build(
 ) -> BuildReport:
     try:
         catalogue = content.load(settings, now, drafts=drafts, jobs=jobs, progress=progress)
-        files, pages = _Site(settings, catalogue, out).files(progress)
+        site = _Site(settings, catalogue)
+        files, pages = site.files(progress)
     except Findings as problem:
         raise Findings(problem.findings, _state(out)) from None
     manifest = (
@@ -101,7 +102,7 @@ def _build(
         switched.removed,
         time.monotonic() - started,
         catalogue.left_out,
-        catalogue.warnings,
+        (*catalogue.warnings, *site.letters.warnings),
         catalogue.next_change,
     )
 
@@ -118,7 +119,7 @@ def _state(out: Path) -> str:
 class _Site:
     """Everything one build makes, as files in memory."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue, out: Path) -> None:
+    def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
         self.settings = settings
         self.catalogue = catalogue
         self.languages = settings.publication.languages
@@ -142,7 +143,7 @@ class _Site:
         }
         style_name, icon_name = files
         plan = Planner(
-            self.settings, self.catalogue, self.letters, self.places, style_name, icon_name
+            self.settings, self.catalogue, self.letters.sent, self.places, style_name, icon_name
         ).plan()
         for number, one in enumerate(plan.sheets, 1):
             name = urls.file_of(one.path)
@@ -163,9 +164,7 @@ class _Site:
         for drawn in self.catalogue.pictures.values():
             if not drawn.inline:
                 files[picture_file(drawn)] = drawn.data
-        for sent in self.letters:
-            for name, file in sent.files.items():
-                files[name] = file.read_bytes()
+        files |= self.letters.pictures
         files |= self._feeds()
         files["sitemap.xml"] = self._sitemap(plan)
         files["robots.txt"] = (

@@ -1,69 +1,66 @@
-"""Frozen letters as the site shows them: read through `issue.freeze`, listed once they are sent."""
+"""Frozen letters as the site shows them: read through `issue.frozen`, listed once they are sent."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from newsletter.config import Settings
-from newsletter.errors import Finding, Findings
-from newsletter.issue import freeze
+from newsletter.content import urls
+from newsletter.errors import Finding, Findings, Level
+from newsletter.issue import frozen
 from newsletter.issue.edition import Edition
-
-_PERIOD = re.compile(r"\d{4}-\d{2}")
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One approved issue. `listed`: its public record exists, so it was sent.
-
-    `files` are the pictures frozen with it: path on the site -> file.
-    """
+    """One approved issue. `listed`: its public record exists, so it was sent."""
 
     period: str
     number: int
     editions: Mapping[str, Edition]
     listed: bool
-    files: Mapping[str, Path]
 
 
-def load(settings: Settings) -> tuple[Sent, ...]:
-    """Every approved issue, newest first.
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """Approved issues, newest first; `pictures` are files of the site that their mails point at.
+
+    `warnings` tell of an issue that is not sent and whose approval does not hold.
+    """
+
+    sent: tuple[Sent, ...]
+    pictures: Mapping[str, bytes]
+    warnings: tuple[Finding, ...]
+
+
+def load(settings: Settings) -> Letters:
+    """Every approved issue.
 
     Raises:
-        Findings: an approved byte has changed.
+        Findings: a byte of an issue that was sent has changed.
     """
-    folder = settings.root / "content" / "issues"
-    periods = sorted((path.parent.name for path in folder.glob("*/edition.toml")), reverse=True)
     found: list[Sent] = []
-    findings: list[Finding] = []
-    for period in periods:
-        if not _PERIOD.fullmatch(period):
-            continue
+    errors: list[Finding] = []
+    warnings: list[Finding] = []
+    for period in reversed(frozen.periods(settings)):
+        listed = (settings.path(settings.store.record) / f"{period}.json").is_file()
         try:
-            issue = freeze.load(settings, period)
+            issue = frozen.load(settings, period)
         except Findings as problem:
-            findings += problem.findings
+            if listed:
+                errors += problem.findings
+            else:
+                warnings += (replace(each, level=Level.WARNING) for each in problem.findings)
             continue
-        record = settings.path(settings.store.record) / f"{period}.json"
         editions = {edition.language: edition for edition in issue.editions}
-        found.append(
-            Sent(
-                period, issue.number, editions, record.is_file(), _pictures(folder / period, period)
-            )
-        )
-    if findings:
-        raise Findings(findings)
-    return tuple(found)
-
-
-def _pictures(folder: Path, period: str) -> dict[str, Path]:
-    """Pictures that lie beside the frozen mail; a sent mail points at them for ever."""
-    kinds = {".png", ".jpg", ".jpeg", ".gif"}
-    return {
-        f"issues/{period}/{file.relative_to(folder).as_posix()}": file
-        for file in sorted(folder.rglob("*"))
-        if file.suffix.lower() in kinds and file.is_file()
-    }
+        found.append(Sent(str(period), issue.number, editions, listed))
+    if errors:
+        raise Findings(errors)
+    try:
+        pictures = {urls.file_of(path): data for path, data in frozen.pictures(settings).items()}
+    except Findings:
+        if not warnings:
+            raise
+        pictures = {}
+    return Letters(tuple(found), pictures, tuple(warnings))

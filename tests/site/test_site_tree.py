@@ -1,0 +1,273 @@
+"""Readers see the old site or the new one; what is the same is not touched."""
+
+from __future__ import annotations
+
+import datetime as dt
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from site_files import article
+
+from newsletter import site
+from newsletter.config import Settings
+from newsletter.errors import CouldNotRun, Findings
+from newsletter.site import tree
+
+
+def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file's bytes and inode."""
+    return {
+        file.relative_to(folder).as_posix(): (file.read_bytes(), file.stat().st_ino)
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+
+
+def test_a_second_build_touches_nothing(letter: Settings, now: dt.datetime, built: Path) -> None:
+    before, folder = snapshot(built), built.stat().st_ino
+
+    report = site.build(letter, now, built)
+
+    assert (report.written, report.removed) == (0, 0)
+    assert report.unchanged == len(before)
+    assert snapshot(built) == before
+    assert built.stat().st_ino == folder
+
+
+def test_only_what_differs_is_written(letter: Settings, now: dt.datetime, built: Path) -> None:
+    before = snapshot(built)
+    file = letter.root / "content/articles/tests.en.md"
+    file.write_text(file.read_text("utf-8").replace("B.\n", "Another text.\n"), "utf-8")
+
+    report = site.build(letter, now, built)
+
+    after = snapshot(built)
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == {"articles/tests/index.html", "atom.xml"}
+    assert report.written == 2
+
+
+def test_a_failing_build_leaves_every_byte(letter: Settings, now: dt.datetime, built: Path) -> None:
+    before = snapshot(built)
+    (letter.root / "content/articles/bad.en.md").write_text("---\ntitel: x\n---\n")
+
+    with pytest.raises(Findings) as problem:
+        site.build(letter, now, built)
+
+    assert snapshot(built) == before
+    assert problem.value.state.startswith("Nothing was published: public/ is still the build of 20")
+    assert {path.name for path in built.parent.iterdir()} == {"public", "letter"}
+
+
+def test_a_first_build_that_fails_makes_nothing(
+    letter: Settings, now: dt.datetime, tmp_path: Path
+) -> None:
+    (letter.root / "content/articles/bad.en.md").write_text("---\ntitel: x\n---\n")
+
+    with pytest.raises(Findings) as problem:
+        site.build(letter, now, tmp_path / "public")
+
+    assert not (tmp_path / "public").exists()
+    assert "does not exist yet" in problem.value.state
+
+
+def test_a_page_that_is_gone_is_removed_and_a_strangers_file_is_kept(
+    letter: Settings, now: dt.datetime, built: Path
+) -> None:
+    (built / "CNAME").write_text("letter.example.org")
+    (built / ".well-known").mkdir()
+    (built / ".well-known/proof").write_text("p")
+    (letter.root / "content/articles/tests.en.md").unlink()
+    cells = letter.root / "content/articles/cells.en.md"
+    cells.write_text(
+        cells.read_text("utf-8").replace("See [tests](tests.en.md#how) and", "See"), "utf-8"
+    )
+
+    report = site.build(letter, now, built)
+
+    assert not (built / "articles/tests").exists()
+    assert not (built / "old").exists()
+    assert (built / "CNAME").read_text() == "letter.example.org"
+    assert (built / ".well-known/proof").read_text() == "p"
+    assert report.removed >= 2
+
+
+def test_a_file_somebody_changed_is_made_right_again(
+    letter: Settings, now: dt.datetime, built: Path
+) -> None:
+    before = snapshot(built)
+    page = built / "about/index.html"
+    page.unlink()
+    page.write_text("defaced")
+
+    site.build(letter, now, built)
+
+    assert page.read_bytes() == before["about/index.html"][0]
+
+
+def test_a_change_of_equal_length_within_one_clock_tick_is_seen(
+    letter: Settings, now: dt.datetime, built: Path
+) -> None:
+    page = letter.root / "content/pages/about.en.md"
+    status = page.stat()
+    page.write_text(page.read_text("utf-8").replace("We.", "Me."), "utf-8")
+    os.utime(page, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    site.build(letter, now, built)
+
+    assert "<p>Me.</p>" in (built / "about/index.html").read_text("utf-8")
+
+
+def test_a_full_disk_leaves_the_old_site(
+    letter: Settings, now: dt.datetime, built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = snapshot(built)
+    (letter.root / "content/articles/new.en.md").write_text(article("New"), "utf-8")
+
+    def full(path: str, data: bytes, wish: str) -> tree.Stamp:
+        raise OSError(errno.ENOSPC, "No space left on device", path)
+
+    monkeypatch.setattr(tree, "_write", full)
+    with pytest.raises(CouldNotRun) as problem:
+        site.build(letter, now, built)
+
+    assert problem.value.findings[0].code == "NL304"
+    assert snapshot(built) == before
+    assert not list(built.parent.glob(".public*"))
+
+
+KILLED = """
+import datetime as dt, os, sys
+from pathlib import Path
+from newsletter import config, site
+from newsletter.site import tree
+
+step, real = sys.argv[3], getattr(tree, sys.argv[3])
+def die(*values, **names):
+    if sys.argv[4] == "after":
+        real(*values, **names)
+    os._exit(9)
+setattr(tree, step, die)
+site.build(config.load(Path(sys.argv[1])), dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC), Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "when", "new"),
+    [
+        ("_write", "before", False),
+        ("_flush", "before", False),
+        ("_swap", "before", False),
+        ("_swap", "after", True),
+        ("write_manifest", "before", True),
+    ],
+)
+def test_a_build_killed_at_any_step_leaves_a_whole_site_and_the_next_tidies_up(
+    letter: Settings, now: dt.datetime, built: Path, step: str, when: str, new: bool
+) -> None:
+    (letter.root / "content/articles/new.en.md").write_text(article("New"), "utf-8")
+    before = snapshot(built)
+
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED, str(letter.root), str(built), step, when], check=False
+    )
+
+    assert ended.returncode == 9
+    assert (built / "articles/new/index.html").exists() is new
+    if not new:
+        assert snapshot(built) == before
+    site.build(letter, now, built)
+    assert (built / "articles/new/index.html").is_file()
+    assert not list(built.parent.glob(".public*"))
+
+
+def test_where_names_cannot_be_exchanged_two_renames_do_it(
+    letter: Settings, now: dt.datetime, built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "_swap", lambda one, other: False)
+    (letter.root / "content/articles/new.en.md").write_text(article("New"), "utf-8")
+
+    site.build(letter, now, built)
+
+    assert (built / "articles/new/index.html").is_file()
+    assert not list(built.parent.glob(".public*"))
+
+
+def test_a_power_cut_between_two_renames_is_mended(
+    letter: Settings, now: dt.datetime, built: Path
+) -> None:
+    before = {name: data for name, (data, _) in snapshot(built).items()}
+    built.rename(built.with_name(".public.old"))
+
+    site.build(letter, now, built)
+
+    assert {name: data for name, (data, _) in snapshot(built).items()} == before
+
+
+@pytest.mark.parametrize("place", [".", "..", "content", "content/articles", "subscribers/x"])
+def test_the_site_is_never_built_over_the_publication(
+    letter: Settings, now: dt.datetime, place: str
+) -> None:
+    with pytest.raises(CouldNotRun) as problem:
+        site.build(letter, now, letter.root / place)
+
+    assert problem.value.findings[0].code == "NL303"
+
+
+def test_two_builds_at_once_do_not_mix(letter: Settings, now: dt.datetime, tmp_path: Path) -> None:
+    with tree.alone(letter.root / ".cache" / "site"), pytest.raises(CouldNotRun) as problem:
+        site.build(letter, now, tmp_path / "public")
+
+    assert problem.value.findings[0].code == "NL305"
+
+
+@pytest.mark.parametrize(
+    ("template", "code", "line"),
+    [
+        ("{% if %}\n", "NL301", 1),
+        ("a\n{{ page.titel }}\n", "NL301", 2),
+        ("a\n{{ page.title() }}\n", "NL301", 2),
+        ("a\n{{ ''.__class__.__mro__ }}\n", "NL301", 2),
+        ("a\n{% include '../../newsletter.toml' %}\n", "NL302", None),
+        ("a\n{% include '/etc/passwd' %}\n", "NL302", None),
+        ("{% include 'nothing.html' %}\n", "NL302", None),
+    ],
+)
+def test_a_template_with_a_fault_is_shown_and_nothing_is_published(
+    letter: Settings, now: dt.datetime, built: Path, template: str, code: str, line: int | None
+) -> None:
+    before = snapshot(built)
+    own = letter.root / "templates/site"
+    own.mkdir(parents=True)
+    (own / "page.html").write_text(template)
+
+    with pytest.raises(Findings) as problem:
+        site.build(letter, now, built)
+
+    finding = problem.value.findings[0]
+    assert finding.code == code
+    assert finding.where is not None
+    assert (finding.where.path, finding.where.line) == ("templates/site/page.html", line)
+    assert snapshot(built) == before
+
+
+def test_a_publication_overrides_one_template_and_one_colour(
+    letter: Settings, now: dt.datetime, tmp_path: Path
+) -> None:
+    own = letter.root / "templates/site"
+    (own / "parts").mkdir(parents=True)
+    (own / "style").mkdir()
+    (own / "parts/foot.html").write_text("<footer>Our own foot</footer>\n")
+    (own / "style/own.css").write_text(":root { --accent: #123456 }")
+
+    site.build(letter, now, tmp_path / "public")
+
+    html = (tmp_path / "public/about/index.html").read_text("utf-8")
+    assert "Our own foot" in html
+    assert "Skip to the text" in html
+    (style,) = (tmp_path / "public/assets").glob("style.*.css")
+    assert style.read_text("utf-8").strip().endswith(":root{--accent: #123456}")
