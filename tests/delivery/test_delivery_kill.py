@@ -1,0 +1,104 @@
+"""kill -9 of a real sending process, then send again: nobody twice, nobody without a state."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from delivery_house import House
+from scripted_relay import Step, relay
+
+READERS = 120
+SCRIPT = Path(__file__).with_name("sender_process.py")
+
+
+def start(house: House, port: int, connections: int) -> subprocess.Popen[str]:
+    url = house.store._writer.url.render_as_string(hide_password=False)
+    database = url.removeprefix("sqlite:///") if house.store.dialect == "sqlite" else url
+    return subprocess.Popen(
+        [
+            sys.executable,
+            str(SCRIPT),
+            database,
+            str(house.settings.root),
+            str(port),
+            str(connections),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.parametrize(("connections", "seed"), [(1, 0), (4, 1), (4, 2)])
+def test_killed_at_any_moment_and_sent_again_nobody_gets_two_and_nobody_is_lost(
+    sqlite_house: House, connections: int, seed: int
+) -> None:
+    house, dice = sqlite_house, random.Random(seed)
+    house.readers(READERS)
+    house.open()
+    reached = threading.Condition()
+    got = 0
+
+    def dot(to: str) -> str:
+        nonlocal got
+        with reached:
+            got += 1
+            reached.notify_all()
+        return "250 ok"
+
+    kills = 0
+    with relay({Step.DOT: dot}) as server:
+        for target in sorted(dice.sample(range(2, READERS - 10), 3)):
+            process = start(house, server.port, connections)
+            with reached:
+                reached.wait_for(lambda: got >= target or process.poll() is not None, timeout=20)  # noqa: B023
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                kills += 1
+            process.communicate()
+        last = start(house, server.port, connections)
+        out, _ = last.communicate(timeout=30)
+        assert last.returncode == 0, out
+    copies = Counter(to for to, _ in server.delivered)
+    account = house.sum()
+    assert kills >= 2
+    assert max(copies.values()) == 1
+    assert account.exact
+    assert account.pending == 0
+    assert account.in_doubt <= kills * connections
+    assert account.accepted + account.in_doubt == READERS
+    unserved = READERS - len(copies)
+    assert unserved <= account.in_doubt
+
+
+def test_a_stopped_process_is_alive_and_keeps_its_claims(sqlite_house: House) -> None:
+    house = sqlite_house
+    house.readers(40)
+    house.open()
+    halfway, go_on = threading.Event(), threading.Event()
+
+    def dot(to: str) -> str:
+        halfway.set()
+        go_on.wait(20)
+        return "250 ok"
+
+    with relay({Step.DOT: dot}) as server:
+        first = start(house, server.port, 2)
+        assert halfway.wait(20)
+        os.kill(first.pid, signal.SIGSTOP)
+        go_on.set()
+        second = start(house, server.port, 2)
+        second.communicate(timeout=30)
+        assert house.sum().in_doubt == 0
+        os.kill(first.pid, signal.SIGCONT)
+        first.communicate(timeout=30)
+    assert house.sum().accepted == 40
+    assert Counter(server.accepted).most_common(1)[0][1] == 1
