@@ -56,7 +56,7 @@ def test_an_untranslated_story_is_a_link_marked_with_its_language(publication: M
     made = draft(publication)
     russian = next(view for view in made.views if view.language == "ru")
     assert [story.title for story in russian.stories] == ["Клетки"]
-    (section,) = [s for s in russian.sections if s.title == "Пока не на Вашем языке"]
+    (section,) = [s for s in russian.sections if s.title == "Пока не на вашем языке"]
     assert [(link.title, link.mark) for link in section.links] == [
         ("Scans & “quotes”", "English"),
         ("Papers", "English"),
