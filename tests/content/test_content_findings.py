@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from collections.abc import Callable
 
 import pytest
@@ -203,10 +202,9 @@ def test_a_link_out_of_content_is_refused_and_one_inside_is_not(
     publication: Make, now: dt.datetime
 ) -> None:
     settings = publication({"content/articles/a.en.md": GOOD, "secret.md": GOOD})
-    os.symlink(settings.root / "secret.md", settings.root / "content/articles/b.en.md")
-    os.symlink(
-        settings.root / "content/articles/a.en.md", settings.root / "content/articles/c.en.md"
-    )
+    articles = settings.root / "content/articles"
+    (articles / "b.en.md").symlink_to(settings.root / "secret.md")
+    (articles / "c.en.md").symlink_to(articles / "a.en.md")
 
     with pytest.raises(Findings) as problem:
         content.load(settings, now)
@@ -220,7 +218,7 @@ def test_a_folder_of_articles_that_is_a_link_out_is_refused(
     settings = publication(
         {"elsewhere/a.en.md": GOOD, "content/pages/p.en.md": "---\ntitle: P\n---\n"}
     )
-    os.symlink(settings.root / "elsewhere", settings.root / "content/articles")
+    (settings.root / "content/articles").symlink_to(settings.root / "elsewhere")
 
     with pytest.raises(Findings) as problem:
         content.load(settings, now)

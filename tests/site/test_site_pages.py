@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -276,3 +277,25 @@ def test_a_page_weighs_little(built: Path, path: str) -> None:
     assert style is not None
 
     assert len(html.encode()) + (built / style[1]).stat().st_size <= 60_000
+
+
+@pytest.mark.parametrize(
+    ("digest", "said"),
+    [
+        ("", "Reviewed"),
+        (hashlib.sha256(b"A text.\n").hexdigest(), "Reviewed"),
+        ("0" * 64, "Changed since its clinical review"),
+    ],
+)
+def test_an_edit_after_the_review_takes_the_reviews_badge_away(
+    publication: Callable[..., Settings], now: dt.datetime, tmp_path: Path, digest: str, said: str
+) -> None:
+    review = f"review: {{last: 2026-10-01, by: [{{name: Ada}}], digest: '{digest}'}}"
+    text = article("A", body="A text.\n").replace("review: pending", review)
+    site.build(publication({"content/articles/a.en.md": text}), now, tmp_path / "public")
+
+    badge = re.search(
+        r'<li class="badge[^>]*>([\w ]+?)\s*<', page(tmp_path / "public", "/articles/a/")
+    )
+    assert badge is not None
+    assert badge[1] == said

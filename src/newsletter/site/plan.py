@@ -8,6 +8,7 @@ are filled when it is written.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -371,8 +372,10 @@ class Planner:
         if review is None:
             return None
         tag = article.language
+        signed = review.digest
         return {
             "pending": review.pending,
+            "void": bool(signed) and signed != hashlib.sha256(article.body.encode()).hexdigest(),
             "last": self._date(review.last, tag) if review.last else None,
             "next": self._date(review.next, tag) if review.next else None,
             "by": [
