@@ -124,6 +124,17 @@ def test_a_mail_cannot_write_into_the_page_around_it(inbox: Inbox) -> None:
         assert b"<script>x" not in page
 
 
+@pytest.mark.parametrize("cte", ["quoted-printable", "base64", "8bit"])
+def test_the_language_is_read_from_the_html_when_no_header_says_it(inbox: Inbox, cte: str) -> None:
+    message = email.message.EmailMessage(policy=email.policy.SMTP)
+    message["Subject"] = "x"
+    message.set_content("Привет", cte="base64")
+    html = '<!doctype html><html dir="ltr" lang="ru"><body>Привет, читатель</body></html>'
+    message.add_alternative(html, subtype="html", cte=cte)
+    post(inbox, message.as_bytes())
+    assert inbox.messages[0].language == "ru"
+
+
 @pytest.mark.parametrize("view", ["text", "headers", "raw"])
 def test_every_view_of_a_mail_shows_its_part(inbox: Inbox, view: str) -> None:
     post(inbox, RAW)

@@ -6,10 +6,11 @@ import asyncio
 import datetime as dt
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import sqlalchemy as sa
 
@@ -31,6 +32,8 @@ WORDINGS = (
     wordings.shown("de", "2026-11", "Ich willige ein."),
 )
 HASH = {wording.language: wording.hash for wording in WORDINGS}
+
+_CLIENT = ThreadPoolExecutor(1)
 
 
 @dataclass
@@ -80,9 +83,12 @@ class House:
         given = list(headers.items()) if isinstance(headers, dict) else list(headers or [])
         raw = [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in given]
         if host is not None:
+            host = urlsplit(self.parts.public_url).netloc if host == HOST else host
             raw.append((b"host", host.encode("latin-1")))
         chunks = [body] if isinstance(body, bytes) else list(body)
-        return asyncio.run(self._ask(method, path, chunks, raw, query, client))
+        asked = self._ask(method, path, chunks, raw, query, client)
+        # In a thread of its own: where a browser is driven, this one has a loop already.
+        return _CLIENT.submit(asyncio.run, asked).result()
 
     async def _ask(
         self,

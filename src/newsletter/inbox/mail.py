@@ -6,6 +6,7 @@ final dot, dot-stuffing taken away (RFC 5321 §4.5.2), CRLF kept.
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import email
 import email.header
@@ -116,8 +117,24 @@ def _language(head: email.message.Message, raw: bytes) -> str:
     named = str(head.get("Content-Language", "")).strip()
     if named:
         return named.split(",")[0].strip()
-    found = _HTML_LANGUAGE.search(raw)
+    found = _HTML_LANGUAGE.search(_html_beginning(raw))
     return found[1].decode() if found else ""
+
+
+def _html_beginning(raw: bytes) -> bytes:
+    """The first octets of the HTML part: enough for its language, and cheap for thousands of mails."""
+    part = raw.find(b"text/html")
+    begin = raw.find(b"\r\n\r\n", part)
+    if part < 0 or begin < 0:
+        return b""
+    beginning = raw[begin + 4 : begin + 1000]
+    if b"base64" in raw[raw.rfind(b"\r\n\r\n", 0, part) : begin].lower():
+        packed = b"".join(beginning.split())
+        try:
+            return base64.b64decode(packed[: len(packed) // 4 * 4])
+        except ValueError:
+            return b""
+    return beginning
 
 
 def _words(value: str) -> str:

@@ -2,7 +2,8 @@
 
     /subscribe  GET form, POST ask                /leave/TOKEN        GET page, POST leave (one-click)
     /confirm/TOKEN   GET page, POST confirm       /preferences/TOKEN  GET page, POST change
-    /data/TOKEN      GET page, POST show, erase   everything else     the site's folder, GET only
+    /data/TOKEN      GET page, POST show, erase   /challenge          GET a sum for the form
+    /forms/...       the forms' own style, script everything else     the site's folder, GET only
 
 No GET changes anything. No answer sets a cookie, none is redirected to another
 host, and no page but the data page shows anything of a person.
@@ -69,8 +70,9 @@ def build(parts: WebParts) -> Starlette:
 def _routes(parts: WebParts, pages: Pages) -> list[BaseRoute]:
     base = parts.base
     routes: list[BaseRoute] = []
+    subscribe = Subscribe(parts, pages)
     for path, view in (
-        ("/subscribe", Subscribe(parts, pages)),
+        ("/subscribe", subscribe),
         ("/confirm/{token}", Confirm(parts, pages)),
         ("/leave/{token}", Leave(parts, pages)),
         ("/preferences/{token}", Preferences(parts, pages)),
@@ -81,7 +83,14 @@ def _routes(parts: WebParts, pages: Pages) -> list[BaseRoute]:
     async def style(request: Request) -> Response:
         return Response(pages.style, media_type="text/css", headers={"Cache-Control": FOR_EVER})
 
+    async def script(request: Request) -> Response:
+        # The site's pages name it too, so its name has no hash and it is asked for again.
+        headers = {"Cache-Control": "public, max-age=3600"}
+        return Response(pages.script, media_type="text/javascript", headers=headers)
+
     routes.append(Route(pages.style_path, style))
+    routes.append(Route(pages.script_path, script))
+    routes.append(Route(f"{base}/challenge", subscribe.challenge))
     if parts.site is not None:
         site = Site(
             parts.site,

@@ -24,6 +24,11 @@ FORMS_POLICY = (
     "base-uri 'none'; frame-ancestors 'none'"
 )
 
+FORM_POLICY = FORMS_POLICY.replace(
+    "style-src 'self'", "style-src 'self'; script-src 'self'; connect-src 'self'"
+)
+"""For the one page with a script: the sign-up form, which solves a small sum."""
+
 _HEADERS = {
     "Content-Security-Policy": FORMS_POLICY,
     "Referrer-Policy": "no-referrer",

@@ -49,6 +49,8 @@ class Pages:
         self.style = parts.tokens.read_text("utf-8") + own.render()
         digest = hashlib.sha256(self.style.encode()).hexdigest()[:16]
         self.style_path = f"{parts.base}/forms/{digest}.css"
+        self.script = self._templates.get_template("ask.js").render()
+        self.script_path = f"{parts.base}/forms/ask.js"
 
     def language(self, request: Request, asked: str | None = None, own: str | None = None) -> str:
         """The tag to answer in: asked for (form field or ?lang=), the reader's own, the browser's."""

@@ -1,14 +1,16 @@
 """POST /subscribe: the form of the static site, our own page's, or a publisher's front end (JSON).
 
-    fields -> honeypot -> agreed? -> known wording? -> address? -> one transaction:
+    fields -> honeypot -> agreed? -> known wording? -> address? -> network's measure -> one transaction:
         people.ask (pending row, link)  +  notices.enqueue (the mail with the link)
 
-The answer to a good form is one page, whoever the address belongs to.
+The answer to a good form is one page after one time, whoever the address belongs to.
 """
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import time
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -18,7 +20,9 @@ from newsletter.delivery import notices
 from newsletter.subscribers import address as addresses
 from newsletter.subscribers import people
 from newsletter.subscribers.address import Address, Refusal
-from newsletter.web import fields
+from newsletter.web import bucket, challenge, fields
+from newsletter.web.gate import FORM_POLICY
+from newsletter.web.networks import Networks
 from newsletter.web.pages import Pages, wants_json
 from newsletter.web.parts import WebParts
 
@@ -27,17 +31,19 @@ class Subscribe:
     def __init__(self, parts: WebParts, pages: Pages) -> None:
         self._parts = parts
         self._pages = pages
+        self._networks = Networks()
 
     async def show(self, request: Request) -> Response:
         return self._form(request, self._pages.language(request))
 
     async def post(self, request: Request) -> Response:
         sent = await fields.read(request)
+        began = time.monotonic()
         language = self._pages.language(request, sent.get("language"))
         if sent.get("website"):
             # The field is hidden from people: only a robot fills it in. It gets
             # the same answer as everybody and nothing is kept.
-            return self._asked(request, language)
+            return await self._asked(request, language, began)
         wording = sent.get("wording", "")
         if sent.get("agree") not in ("yes", "on", "true"):
             return self._form(request, language, "agree")
@@ -46,13 +52,35 @@ class Subscribe:
         address = addresses.read(sent.get("address", ""), smtputf8=self._parts.smtputf8)
         if isinstance(address, Refusal):
             return self._form(request, language, "address")
-        await run_in_threadpool(self._ask, address, language, wording, self._parts.clock())
-        return self._asked(request, language)
+        now = self._parts.clock()
+        client = request.client.host if request.client else None
+        admitted = await run_in_threadpool(
+            self._ask, address, language, wording, sent.get("altcha", ""), client, now
+        )
+        if not admitted:
+            return self._pages.error(request, 429, {"Retry-After": "3600"})
+        return await self._asked(request, language, began)
 
-    def _ask(self, address: Address, language: str, wording: str, now: dt.datetime) -> None:
-        """Row, link and mail in one transaction: none of them is there without the others."""
+    async def challenge(self, request: Request) -> Response:
+        """GET /challenge: for the form's script, and for a publisher's own front end."""
+        return JSONResponse(challenge.make(self._parts.vault, self._parts.clock()))
+
+    def _ask(
+        self,
+        address: Address,
+        language: str,
+        wording: str,
+        payload: str,
+        client: str | None,
+        now: dt.datetime,
+    ) -> bool:
+        """Row, link and mail in one transaction; False when the network has had its measure."""
         parts = self._parts
+        solved = challenge.check(parts.vault, payload, now) if payload else None
         with parts.store.write() as tx:
+            proved = solved is not None and challenge.spend(tx, solved, now)
+            if not self._networks.admits(client, now, proved=proved):
+                return False
             asked = people.ask(
                 tx, parts.vault, address, language, wording, now, valid_for=parts.unconfirmed
             )
@@ -66,12 +94,16 @@ class Subscribe:
                     asked.consent_epoch,
                     now,
                 )
+        return True
 
-    def _asked(self, request: Request, language: str) -> Response:
+    async def _asked(self, request: Request, language: str, began: float) -> Response:
         if wants_json(request):
-            return JSONResponse({"status": "asked"})
-        hours = round(self._parts.unconfirmed.total_seconds() / 3600)
-        return self._pages.page("asked.html", language, hours=hours)
+            answer: Response = JSONResponse({"status": "asked"})
+        else:
+            hours = round(self._parts.unconfirmed.total_seconds() / 3600)
+            answer = self._pages.page("asked.html", language, hours=hours)
+        await asyncio.sleep(bucket.rest(time.monotonic() - began))
+        return answer
 
     def _form(self, request: Request, language: str, problem: str | None = None) -> Response:
         """The form; with `problem` as the answer to one that could not be taken."""
@@ -87,6 +119,7 @@ class Subscribe:
             language,
             status,
             switch=problem is None,
+            headers={"Content-Security-Policy": FORM_POLICY},
             problem=problem,
             wording=wording,
         )
