@@ -1,0 +1,43 @@
+"""A relay that somebody else wrote: aiosmtpd takes the mails as they are."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from delivery_house import House
+
+from newsletter.delivery.transports.smtp import Relay, SmtpTransport
+
+
+class Box:
+    def __init__(self) -> None:
+        self.envelopes: list[Envelope] = []
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        self.envelopes.append(envelope)
+        return "250 2.0.0 taken"
+
+
+def test_every_reader_has_one_mail_with_one_to_and_one_rcpt(sqlite_house: House) -> None:
+    house = sqlite_house
+    house.readers(30)
+    house.open()
+    box = Box()
+    server = Controller(box, hostname="127.0.0.1", port=0)
+    server.start()
+    try:
+        port = server.server.sockets[0].getsockname()[1]
+        report = house.send(SmtpTransport(Relay("127.0.0.1", port, "none", "letter.example.org")))
+    finally:
+        server.stop()
+    assert report.accepted == len(box.envelopes) == 30
+    for envelope in box.envelopes:
+        assert isinstance(envelope.content, bytes)
+        mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        assert envelope.rcpt_tos == [mail["To"]]
+        assert envelope.mail_from == "letter@letter.example.org"
+        assert not mail.defects
+    assert len({envelope.rcpt_tos[0] for envelope in box.envelopes}) == 30
