@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import socket
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -26,10 +27,11 @@ def test_every_reader_has_one_mail_with_one_to_and_one_rcpt(sqlite_house: House)
     house.readers(30)
     house.open()
     box = Box()
-    server = Controller(box, hostname="127.0.0.1", port=0)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = Controller(box, hostname="127.0.0.1", port=port)
     server.start()
     try:
-        port = server.server.sockets[0].getsockname()[1]
         report = house.send(SmtpTransport(Relay("127.0.0.1", port, "none", "letter.example.org")))
     finally:
         server.stop()
