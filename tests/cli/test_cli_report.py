@@ -69,6 +69,16 @@ def test_a_line_that_may_not_be_shown_is_not_shown() -> None:
     assert " 3 |" not in text
 
 
+def test_the_same_way_out_is_told_once() -> None:
+    text = as_text(
+        [Finding("NL457", f"{n} is pending", Where(f), help="mend") for n, f in ("ab", "cd")]
+    )
+
+    assert text.startswith(
+        "error[NL457]: a is pending\n  --> b\nerror[NL457]: c is pending\n  --> d\nhelp: mend\n\n"
+    )
+
+
 def test_colour_is_only_there_when_asked_for() -> None:
     assert "\x1b" not in as_text([TYPO])
     assert "\x1b[31m" in as_text([TYPO], colour=True)

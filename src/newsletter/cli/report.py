@@ -59,7 +59,7 @@ def as_text(
     findings: Sequence[Finding], state: str = "", *, root: Path | None = None, colour: bool = False
 ) -> str:
     """For people: a block per finding, then what was counted and what state the world is in."""
-    blocks = [_block(finding, root, colour) for finding in findings]
+    blocks = ["\n".join(_run(run, root, colour)) for run in _runs(findings)]
     closing = " ".join(part for part in (tally(findings), state) if part)
     codes = list(dict.fromkeys(finding.code for finding in findings))
     if codes:
@@ -115,12 +115,31 @@ def as_github(findings: Sequence[Finding]) -> str:
     return "\n".join(lines) + ("\n" if lines else "")
 
 
+def _runs(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Findings that stand together because the way out is the same, and need be told once."""
+    runs: list[list[Finding]] = []
+    for finding in findings:
+        alike = runs and (runs[-1][-1].code, runs[-1][-1].help) == (finding.code, finding.help)
+        if alike and not (finding.where and finding.where.text is not None):
+            runs[-1].append(finding)
+        else:
+            runs.append([finding])
+    return runs
+
+
+def _run(run: Sequence[Finding], root: Path | None, colour: bool) -> list[str]:
+    return [
+        *(_block(finding, root, colour, with_help=False) for finding in run[:-1]),
+        _block(run[-1], root, colour, with_help=True),
+    ]
+
+
 def _place(finding: Finding) -> tuple[str, int, int]:
     where = finding.where or Where("")
     return where.path, where.line or 0, where.column or 0
 
 
-def _block(finding: Finding, root: Path | None, colour: bool) -> str:
+def _block(finding: Finding, root: Path | None, colour: bool, *, with_help: bool) -> str:
     def paint(text: str, *styles: str) -> str:
         return f"{''.join(styles)}{text}{PLAIN}" if colour else text
 
@@ -136,7 +155,7 @@ def _block(finding: Finding, root: Path | None, colour: bool) -> str:
             lines += _frame(finding, where, paint, tone)
         elif finding.label:
             lines.append(f"   {paint('|', CYAN)} {clean(finding.label)}")
-    if finding.help:
+    if finding.help and with_help:
         first, *rest = clean(finding.help, keep="\n").split("\n")
         lines.append(f"{paint('help', CYAN)}: {first}")
         lines += [f"      {line}" for line in rest]
@@ -199,7 +218,7 @@ def _reachable(path: str, root: Path | None) -> str:
         near = os.path.relpath(root / path)
     except (ValueError, OSError):
         return path
-    return near if near.count("..") <= 2 else str(root / path)
+    return min(near, str(root / path), key=len)
 
 
 def _object(finding: Finding) -> dict[str, Any]:

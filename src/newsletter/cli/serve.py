@@ -59,12 +59,14 @@ def run(
             return
         from newsletter.web.server import serve
 
-        with_server = serve(house.web_app(), settings.web.bind, settings.web.trusted_proxies)
+        server = serve(house.web_app(), settings.web.bind, settings.web.trusted_proxies)
         try:
-            desk.say(f"site and forms: http://{settings.web.bind}/  (Ctrl-C ends it)")
+            desk.say(
+                f"site and forms: http://{settings.web.bind.rpartition(':')[0]}:{server.port}/  (Ctrl-C ends it)"
+            )
             keep(desk, house, asked, change)
         finally:
-            with_server.stop()
+            server.stop()
     desk.say("stopped")
 
 

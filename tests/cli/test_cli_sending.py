@@ -1,0 +1,249 @@
+"""issue, send, status and deliveries against the built-in inbox: real SMTP on this machine."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from newsletter.inbox import Inbox
+
+Newsletter = Callable[..., Any]
+PROGRAM = Path(sys.executable).with_name("newsletter")
+
+
+@pytest.fixture
+def inbox() -> Iterator[Inbox]:
+    with Inbox() as box:
+        yield box
+
+
+@pytest.fixture
+def readers(letter: Path, inbox: Inbox, newsletter: Newsletter) -> Callable[[int], str]:
+    """`readers(5)`: the letter approved, a relay that answers, five readers; the month it is for."""
+
+    def make(number: int) -> str:
+        _set(letter, f"port = {inbox.smtp_port}")
+        wording = next((letter / "content/consent/en").iterdir()).read_text("utf-8").strip()
+        consent = '"' + wording.replace('"', '""') + '"'
+        rows = [f"r{n}@example.org,en,2025-05-01,form,{consent}" for n in range(number)]
+        header = "address,language,consented_at,source,consent_text"
+        (letter.parent / "in.csv").write_text("\n".join([header, *rows]) + "\n", "utf-8")
+        assert newsletter("subscribers", "import", "../in.csv").code == 0
+        assert newsletter("issue", "approve", "--by", "Editor").code == 0
+        return next(letter.glob("content/issues/*/edition.toml")).parent.name
+
+    return make
+
+
+def _set(letter: Path, port: str) -> None:
+    file = letter / "newsletter.toml"
+    file.write_text(re.sub(r"(?m)^port = \d+", port, file.read_text("utf-8")), "utf-8")
+
+
+def test_a_draft_is_written_and_nothing_is_approved(letter: Path, newsletter: Newsletter) -> None:
+    ran = newsletter("issue", "draft")
+
+    assert ran.code == 0
+    assert "<html" in (letter / ran.out.strip()).read_text("utf-8")
+    assert not list(letter.glob("content/issues/*/edition.toml"))
+    assert "not approved" in newsletter("issue", "show").out
+
+
+def test_an_approval_freezes_and_a_withdrawal_thaws(letter: Path, newsletter: Newsletter) -> None:
+    approved = newsletter("issue", "approve", "--by", "Editor")
+    shown = json.loads(newsletter("issue", "show", "--json").out)
+    taken_back = newsletter("issue", "withdraw")
+
+    assert approved.code == 0
+    assert shown["manifest"] == approved.out.strip()
+    assert shown["holds"] is True
+    assert taken_back.code == 0
+    assert not list(letter.glob("content/issues/*/edition.toml"))
+    assert not (letter / "subscribers" / "newsletter.db").exists()
+
+
+def test_nobody_unknown_approves(letter: Path, newsletter: Newsletter) -> None:
+    ran = newsletter("issue", "approve", "--by", "Editr")
+
+    assert ran.code == 2
+    assert "did you mean `Editor`?" in ran.err
+
+
+def test_what_is_not_approved_is_not_sent(letter: Path, newsletter: Newsletter) -> None:
+    for words in (["send"], ["send", "--to-inbox"], ["send", "--dry-run"]):
+        ran = newsletter(*words)
+
+        assert ran.code == 1, words
+        assert "error[NL460]" in ran.err
+
+
+def test_a_trial_shows_the_mail_and_counts_as_nothing(letter: Path, newsletter: Newsletter) -> None:
+    newsletter("issue", "approve", "--by", "Editor")
+
+    first = newsletter("send", "--to-inbox")
+    second = newsletter("send", "--to-inbox")
+
+    assert (first.code, second.code) == (0, 0)
+    assert (
+        b"List-Unsubscribe-Post: List-Unsubscribe=One-Click"
+        in (letter / first.out.strip()).read_bytes()
+    )
+    assert "nothing counts as sent" in second.err
+    assert not (letter / "subscribers" / "newsletter.db").exists()
+
+
+def test_a_trial_without_a_wording_does_not_begin(letter: Path, newsletter: Newsletter) -> None:
+    newsletter("issue", "approve", "--by", "Editor")
+    for path in letter.glob("content/consent/en/*"):
+        path.unlink()
+
+    assert "error[NL142]" in newsletter("send", "--to-inbox").err
+
+
+def test_each_reader_gets_one_and_a_second_send_changes_nothing(
+    readers: Callable[[int], str], inbox: Inbox, newsletter: Newsletter
+) -> None:
+    month = readers(7)
+    foretold = newsletter("send", "--dry-run")
+    first = newsletter("send", month)
+    second = newsletter("send", month)
+    account = json.loads(newsletter("status", month, "--json").out)[0]
+
+    assert "to 7 readers (en 7)" in foretold.out
+    assert (first.code, second.code) == (0, 0)
+    assert "nobody was sent anything now" in second.err
+    assert len({mail.recipients for mail in inbox.messages}) == len(inbox.messages) == 7
+    assert (account["accepted"], account["exact"], account["state"]) == (7, True, "closed")
+    assert newsletter("send", month, "--quiet").out == ""
+
+
+def test_a_relay_that_is_off_marks_nothing_as_sent(
+    letter: Path, readers: Callable[[int], str], inbox: Inbox, newsletter: Newsletter
+) -> None:
+    month = readers(3)
+    inbox.stop()
+
+    ran = newsletter("send", month)
+
+    assert ran.code == 3
+    assert "0 of 3 accepted" in ran.err
+    assert "nothing is marked as sent" in ran.err
+    assert f"newsletter send {month}" in ran.err
+
+
+def test_a_halted_issue_stays_halted(
+    readers: Callable[[int], str], inbox: Inbox, newsletter: Newsletter
+) -> None:
+    month = readers(3)
+    too_soon = newsletter("issue", "halt", month)
+    inbox.stop()
+    newsletter("send", month)
+
+    halted = newsletter("issue", "halt", month)
+    again = newsletter("send", month)
+
+    assert "error[NL144]" in too_soon.err
+    assert "3 readers will not get it" in halted.err
+    assert "halted 3" in halted.out
+    assert again.code == 0
+    assert "nobody was sent anything now" in again.err
+    assert "error[NL465]" in newsletter("issue", "withdraw", month).err
+
+
+def test_what_is_not_in_doubt_cannot_be_resolved(
+    readers: Callable[[int], str], newsletter: Newsletter
+) -> None:
+    month = readers(1)
+    newsletter("send", month)
+
+    ran = newsletter("deliveries", "resolve", month, "0" * 32, "--as", "queued")
+
+    assert ran.code == 2
+    assert "error[NL137]" in ran.err
+    assert newsletter("deliveries", "list", month).out == ""
+    assert "accepted" in newsletter("deliveries", "list", month, "--state", "accepted").out
+
+
+def test_ctrl_c_says_what_was_not_tried_and_how_to_go_on(
+    letter: Path, readers: Callable[[int], str], inbox: Inbox, newsletter: Newsletter
+) -> None:
+    month = readers(60)
+    file = letter / "newsletter.toml"
+    slow = file.read_text("utf-8").replace("[delivery]", "[delivery]\nrate_per_second = 20")
+    file.write_text(slow, "utf-8")
+    sender = subprocess.Popen(
+        [PROGRAM, "send", month],
+        cwd=letter,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    inbox.wait_for(5)
+
+    sender.send_signal(signal.SIGINT)
+    _, err = sender.communicate(timeout=30)
+    came = len(inbox.messages)
+    file.write_text(slow.replace("rate_per_second = 20", ""), "utf-8")
+    rest = newsletter("send", month)
+
+    assert sender.returncode == 3
+    assert (
+        f"interrupted\n  {month} · {came} of 60 accepted, 0 in doubt, {60 - came} not tried" in err
+    )
+    assert f"go on with:   newsletter send {month}" in err
+    assert "Traceback" not in err
+    assert rest.code == 0
+    assert len({mail.recipients for mail in inbox.messages}) == len(inbox.messages) == 60
+
+
+def test_run_serves_the_site_and_posts_a_confirmation_within_a_second(
+    letter: Path, inbox: Inbox, newsletter: Newsletter
+) -> None:
+    _set(letter, f"port = {inbox.smtp_port}")
+    with (letter / "newsletter.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[web]\nbind = "127.0.0.1:0"\n')
+    service = subprocess.Popen([PROGRAM, "run"], cwd=letter, stderr=subprocess.PIPE, text=True)
+    try:
+        assert service.stderr
+        assert "site and forms: http://127.0.0.1:" in service.stderr.readline()
+        assert newsletter("subscribers", "add", "anna@example.org").code == 0
+        begun = time.monotonic()
+        [mail] = inbox.wait_for(1)
+        took = time.monotonic() - begun
+    finally:
+        service.terminate()
+        _, err = service.communicate(timeout=30)
+
+    assert mail.recipients == ("anna@example.org",)
+    assert took < 2
+    assert service.returncode == 0
+    assert "stopped" in err
+
+
+def test_a_busy_port_is_a_finding(letter: Path, inbox: Inbox, newsletter: Newsletter) -> None:
+    with (letter / "newsletter.toml").open("a", encoding="utf-8") as file:
+        file.write(f'\n[web]\nbind = "127.0.0.1:{inbox.web_port}"\n')
+
+    ran = newsletter("run")
+
+    assert ran.code == 2
+    assert "error[NL152]" in ran.err
+    assert f"127.0.0.1:{inbox.web_port}" in ran.err
+
+
+def test_the_schedule_of_a_year_has_twelve_moments(letter: Path, newsletter: Newsletter) -> None:
+    ran = newsletter("schedule", "--for", "2027")
+    told = json.loads(newsletter("schedule", "--for", "2027", "--json").out)
+
+    assert len(ran.out.splitlines()) == 12
+    assert list(told["due"]) == [f"2027-{month:02}" for month in range(1, 13)]
+    assert not (letter / "subscribers" / "newsletter.db").exists()
