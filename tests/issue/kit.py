@@ -67,7 +67,7 @@ def letter(
     language: str = "en", more: str = "", body: str = "Dear reader,\n\nthis month: *cells*."
 ) -> str:
     return (
-        f'---\nsubject: "Cells, in {language}"\npreheader: "What cells do, in {language}."\n'
+        f'---\nsubject: "Cells, in {language}"\npreheader: "What cells do, and what they do not, in {language}."\n'
         f"{more}---\n\n{body}\n"
     )
 

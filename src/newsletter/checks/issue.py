@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 
+from newsletter.checks import clients, hosts, languages, links, reading, sizes, wording
+from newsletter.checks.markup import elements
 from newsletter.checks.placeholders import placeholders
 from newsletter.checks.reviews import overdue, pending
 from newsletter.checks.sameness import differences
@@ -24,10 +27,27 @@ def gates(
     return [
         *pending(draft.articles, allowed=allow_pending_review),
         *overdue(draft.articles, day),
-        *(
-            finding
-            for edition in draft.editions
-            for finding in differences(edition, settings.site_url)
-        ),
+        *languages.incomplete(draft.issue),
+        *links.stale_news(draft.issue, settings.news.window_days),
+        *(each for selection in draft.issue.selections for each in wording.inbox(selection.letter)),
+        *_mails(settings, draft),
         *placeholders(settings, draft.editions, Level.WARNING),
     ]
+
+
+def _mails(settings: Settings, draft: Draft) -> Iterator[Finding]:
+    """What every edition's bytes are asked."""
+    site = settings.site_url
+    for edition, view in zip(draft.editions, draft.views, strict=True):
+        parts = elements(edition.html)
+        yield from sizes.too_large(edition, view)
+        yield from hosts.foreign(edition, parts, site)
+        yield from hosts.tracking(edition, parts)
+        yield from reading.alt_texts(edition, parts)
+        yield from reading.headings(edition, parts)
+        yield from reading.pale(edition, parts)
+        yield from reading.link_names(edition, parts)
+        yield from wording.left_behind(edition)
+        yield from links.nowhere(edition, parts, site, draft.pages)
+        yield from clients.unsupported(edition, parts)
+        yield from differences(edition, site)

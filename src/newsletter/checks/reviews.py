@@ -14,31 +14,43 @@ def pending(articles: Iterable[Article], *, allowed: bool = False) -> list[Findi
 
     `allowed` makes it a warning; only the demonstration and tests say so.
     """
+    waiting = (each for each in articles if each.review is not None and each.review.pending)
     return [
         Finding(
             "NL457",
-            f"the clinical review of `{article.id}` ({article.language}) is pending",
-            Where(article.source.path),
+            f"the clinical review of `{id_}` ({', '.join(a.language for a in versions)}) is pending",
+            Where(versions[0].source.path),
             help="have it reviewed and write `review: {last, next, by}`, or exclude it from this issue",
             level=Level.WARNING if allowed else Level.ERROR,
         )
-        for article in articles
-        if article.review is not None and article.review.pending
+        for id_, versions in _together(waiting).items()
     ]
 
 
 def overdue(articles: Iterable[Article], day: dt.date) -> list[Finding]:
     """NL458 for each article whose next review should have been before `day`."""
+    late = (
+        each
+        for each in articles
+        if each.review is not None
+        and not each.review.pending
+        and each.review.next is not None
+        and each.review.next < day
+    )
     return [
         Finding(
             "NL458",
-            f"the review of `{article.id}` ({article.language}) was due on {article.review.next.isoformat()}",
-            Where(article.source.path),
+            f"the review of `{id_}` ({', '.join(a.language for a in versions)}) is overdue on {day}",
+            Where(versions[0].source.path),
             help="have it reviewed again before it is recommended to anybody, or exclude it",
         )
-        for article in articles
-        if article.review is not None
-        and not article.review.pending
-        and article.review.next is not None
-        and article.review.next < day
+        for id_, versions in _together(late).items()
     ]
+
+
+def _together(articles: Iterable[Article]) -> dict[str, list[Article]]:
+    """By id: the languages of one article are one thing to do."""
+    found: dict[str, list[Article]] = {}
+    for article in articles:
+        found.setdefault(article.id, []).append(article)
+    return found

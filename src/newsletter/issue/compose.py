@@ -17,7 +17,7 @@ from newsletter import content
 from newsletter.config import Settings
 from newsletter.content import letters as letter_files
 from newsletter.content import pictures as content_pictures
-from newsletter.content import prose
+from newsletter.content import prose, urls
 from newsletter.content.catalogue import Catalogue
 from newsletter.content.model import Article, Letter
 from newsletter.content.shelf import Shelf
@@ -52,6 +52,8 @@ class Draft:
     editions: tuple[Edition, ...]
     pictures: tuple[Raster, ...]
     manifest: Manifest
+    pages: frozenset[str]
+    """Paths of the site that will be there when the issue is due."""
     findings: tuple[Finding, ...]
 
 
@@ -84,8 +86,25 @@ def compose(settings: Settings, period: Period, *, shelf: Shelf | None = None) -
         editions=editions,
         pictures=pictures,
         manifest=_manifest(issue, catalogue, editions, pictures),
+        pages=_pages(catalogue, period),
         findings=tuple(findings),
     )
+
+
+def _pages(catalogue: Catalogue, period: Period) -> frozenset[str]:
+    """What the site's build will publish, by path: no page is made here."""
+    languages = catalogue.languages
+    found = {
+        urls.article_path(article, languages)
+        for article in (*catalogue.articles, *catalogue.withdrawn)
+    }
+    found.update(urls.page_path(page, languages) for page in catalogue.pages)
+    for tag in languages:
+        places = (urls.home_path, urls.articles_path, urls.archive_path, urls.subscribe_path)
+        found.update(place(tag, languages) for place in (*places, urls.topics_path, urls.feed_path))
+        found.add(urls.issue_path(str(period), tag, languages))
+        found.update(urls.topic_path(topic, tag, languages) for topic in catalogue.topics)
+    return frozenset(found)
 
 
 def _shown(issue: Issue) -> tuple[Article, ...]:
