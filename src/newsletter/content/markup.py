@@ -20,6 +20,8 @@ from markdown.extensions.tables import TableExtension
 from markdown.inlinepatterns import InlineProcessor
 from markdown.util import ETX, STX, AtomicString
 
+from newsletter.content.sparing import SparingInline, spare_blocks
+
 _CITE = r"\s*\[(@[^\[\]]+)\]"
 _NOTE = r"\[\^([^\[\]\s]+)\]"
 _TAG = r"<(/?)([A-Za-z][A-Za-z0-9-]*)((?:\s[^<>]*)?)/?>|<[!?][^>]*>"
@@ -138,6 +140,11 @@ class Markup:
         md.inlinePatterns.register(_Tag(md, lambda tag: self._dropped(tag)), "html", 90)
         md.inlinePatterns.register(_Entity(_ENTITY, md), "entity", 80)
         self._md = md
+        self._inline = SparingInline(md)
+        md.treeprocessors.register(
+            self._inline, "inline", 20
+        )  # citations look their stash up there
+        spare_blocks(md)
 
     def begin(self, dropped: Dropped) -> None:
         """Forget the last document; tell `dropped` each tag that is left out."""
@@ -151,7 +158,7 @@ class Markup:
 
     def inline(self, root: ET.Element) -> None:
         """Parse the inline markup of the whole tree, and make every text plain."""
-        self._md.treeprocessors["inline"].run(root)
+        self._inline.run(root)
         for element in root.iter():
             code = element.tag == "code"
             if element.text:
