@@ -342,9 +342,9 @@ def leave(tx: Connection, subscriber_id: str, now: dt.datetime, channel: str) ->
     if found is None:
         return None
     suppression.add(tx, found.suppression_key, Reason.LEFT, now)
+    _void_links(tx, found.id)
     if found.state is State.UNSUBSCRIBED:
         return Left(found.id, found.suppression_key, changed=False)
-    _void_links(tx, found.id)
     tx.execute(
         subscribers.update()
         .where(subscribers.c.id == found.id)
