@@ -46,6 +46,7 @@ class House:
 
     `key` None reads the root key from where `environ` says. Each property may
     raise CouldNotRun: no database, no key, a relay that is not named.
+    `complain` is told when a text keeps the site from being made anew.
     """
 
     def __init__(
@@ -55,11 +56,13 @@ class House:
         environ: Mapping[str, str] = os.environ,
         key: RootKey | None = None,
         clock: Callable[[], dt.datetime] = now,
+        complain: Callable[[Findings], None] = lambda broken: None,
     ) -> None:
         self.settings = settings
         self._environ = environ
         self._key = key
         self.clock = clock
+        self._complain = complain
         self._registered: set[str] = set()
 
     def __enter__(self) -> House:
@@ -127,9 +130,27 @@ class House:
     @cached_property
     def parts(self) -> Parts:
         """What the flows of a month work with."""
+        from newsletter.flows import reach
         from newsletter.flows.parts import Parts
 
-        return Parts(self.settings, self.store, self.vault, self.transport, self.clock)
+        return Parts(
+            self.settings,
+            self.store,
+            self.vault,
+            self.transport,
+            self.clock,
+            self.rebuild,
+            reach.readable,
+        )
+
+    def rebuild(self) -> None:
+        """Make the site anew; with a broken text the last good site stays, and it is complained of."""
+        from newsletter import site
+
+        try:
+            site.build(self.settings, self.clock(), self.public)
+        except Findings as broken:
+            self._complain(broken)
 
     def account(self, period: str) -> Sum | None:
         """Where every reader of `period` stands; None when it was not opened. Makes no database."""

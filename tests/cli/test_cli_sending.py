@@ -7,14 +7,21 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from newsletter import config
+from newsletter.cli.rehearsal import rehearse, trial_house
+from newsletter.errors import CouldNotRun
 from newsletter.inbox import Inbox
+from newsletter.issue import freeze
 
 Newsletter = Callable[..., Any]
 PROGRAM = Path(sys.executable).with_name("newsletter")
@@ -26,12 +33,31 @@ def inbox() -> Iterator[Inbox]:
         yield box
 
 
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Nothing: the test's own output is what counts."""
+
+
 @pytest.fixture
-def readers(letter: Path, inbox: Inbox, newsletter: Newsletter) -> Callable[[int], str]:
-    """`readers(5)`: the letter approved, a relay that answers, five readers; the month it is for."""
+def site(letter: Path) -> Iterator[str]:
+    """Where the letter's public/ is served, as a publisher's web server would."""
+    (letter / "public").mkdir()
+    handler = partial(Quiet, directory=str(letter / "public"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def readers(letter: Path, site: str, inbox: Inbox, newsletter: Newsletter) -> Callable[[int], str]:
+    """`readers(5)`: the letter approved, site and relay that answer, five readers; the month it is for."""
 
     def make(number: int) -> str:
         _set(letter, f"port = {inbox.smtp_port}")
+        _set(letter, f'url = "{site}"')
         wording = next((letter / "content/consent/en").iterdir()).read_text("utf-8").strip()
         consent = '"' + wording.replace('"', '""') + '"'
         rows = [f"r{n}@example.org,en,2025-05-01,form,{consent}" for n in range(number)]
@@ -44,9 +70,10 @@ def readers(letter: Path, inbox: Inbox, newsletter: Newsletter) -> Callable[[int
     return make
 
 
-def _set(letter: Path, port: str) -> None:
-    file = letter / "newsletter.toml"
-    file.write_text(re.sub(r"(?m)^port = \d+", port, file.read_text("utf-8")), "utf-8")
+def _set(letter: Path, line: str) -> None:
+    """Replace the first line of newsletter.toml that sets the same key."""
+    file, key = letter / "newsletter.toml", line.partition(" = ")[0]
+    file.write_text(re.sub(rf"(?m)^{key} = .+$", line, file.read_text("utf-8"), count=1), "utf-8")
 
 
 def test_a_draft_is_written_and_nothing_is_approved(letter: Path, newsletter: Newsletter) -> None:
@@ -107,6 +134,23 @@ def test_a_trial_without_a_wording_does_not_begin(letter: Path, newsletter: News
         path.unlink()
 
     assert "error[NL142]" in newsletter("send", "--to-inbox").err
+
+
+def test_a_trial_that_reaches_no_inbox_says_so(
+    letter: Path, inbox: Inbox, newsletter: Newsletter
+) -> None:
+    newsletter("issue", "approve", "--by", "Editor")
+    settings = config.load(letter)
+    issue = freeze.load(settings, next(letter.glob("content/issues/*/edition.toml")).parent.name)
+    inbox.stop()
+
+    with (
+        trial_house(settings, issue, inbox.smtp_port) as house,
+        pytest.raises(CouldNotRun) as told,
+    ):
+        rehearse(house, issue, threading.Event())
+
+    assert told.value.findings[0].code == "NL143"
 
 
 def test_each_reader_gets_one_and_a_second_send_changes_nothing(
@@ -247,3 +291,18 @@ def test_the_schedule_of_a_year_has_twelve_moments(letter: Path, newsletter: New
     assert len(ran.out.splitlines()) == 12
     assert list(told["due"]) == [f"2027-{month:02}" for month in range(1, 13)]
     assert not (letter / "subscribers" / "newsletter.db").exists()
+
+
+def test_a_site_that_does_not_answer_keeps_the_mail_back(
+    letter: Path, readers: Callable[[int], str], inbox: Inbox, newsletter: Newsletter
+) -> None:
+    month = readers(2)
+    newsletter("issue", "withdraw", month)
+    _set(letter, 'url = "http://127.0.0.1:9"')
+    newsletter("issue", "approve", "--by", "Editor")
+
+    ran = newsletter("send", month)
+
+    assert ran.code == 1
+    assert "error[NL709]" in ran.err
+    assert inbox.messages == ()

@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -86,6 +86,9 @@ class Month:
 
     house: House
     server: Scripted
+    missing: set[str] = field(default_factory=set)
+    """Pages of the site that do not answer."""
+    rebuilt: list[dt.datetime] = field(default_factory=list)
 
     @property
     def now(self) -> dt.datetime:
@@ -98,7 +101,15 @@ class Month:
     @property
     def parts(self) -> Parts:
         house = self.house
-        return Parts(house.settings, house.store, house.vault, smtp(self.server), house.clock)
+        return Parts(
+            house.settings,
+            house.store,
+            house.vault,
+            smtp(self.server),
+            house.clock,
+            rebuild=lambda: self.rebuilt.append(self.now),
+            readable=lambda url: url not in self.missing,
+        )
 
     def approve(self, period: Period = DECEMBER) -> None:
         approve(self.house.settings, period, "Editor", self.now)
@@ -342,3 +353,19 @@ def test_a_restored_database_is_behind_its_witness_and_sends_nobody_a_second_mai
     if isinstance(again, Sent):
         assert house.sum("2026-12")[State.IN_DOUBT] + again.account.accepted == 8
     house.store.close()
+
+
+def test_no_mail_leaves_before_its_page_answers(month: Month) -> None:
+    month.house.readers(2)
+    month.approve()
+    month.missing.add("http://127.0.0.1:8000/issues/2026-12/")
+
+    refused = send(month.parts, DECEMBER)
+
+    assert isinstance(refused, Refused)
+    assert refused.code == "NL709"
+    assert month.readers() == set()
+    month.missing.clear()
+    month.sent()
+    assert len(month.readers()) == 2
+    assert len(month.rebuilt) == 3, "before each opening, and once after sending"

@@ -46,7 +46,9 @@ class Desk:
         """The publication's rooms, joined; close it after use."""
         from newsletter.wiring import House
 
-        return House(self.settings())
+        return House(
+            self.settings(), complain=lambda wrong: self.complain(wrong.findings, wrong.state)
+        )
 
     def say(self, text: str = "") -> None:
         """Talk about the work; silent with --quiet."""

@@ -1,18 +1,21 @@
 """Open an issue: the approved bytes, this month's rules and the witness meet, once.
 
-witness agrees -> opened before? -> approval holds -> due, or --early -> ledger -> witness
+witness agrees -> opened before? -> due, or --early -> approval holds
+  -> the archive's page answers -> ledger -> witness
 """
 
 from __future__ import annotations
 
 import datetime as dt
 
+from newsletter.content import urls
 from newsletter.delivery import ledger
 from newsletter.delivery.headers import Letterhead
 from newsletter.delivery.ledger import AlreadySent, Opened, Refused
 from newsletter.flows.parts import Parts
 from newsletter.issue import freeze
 from newsletter.issue import period as calendar
+from newsletter.issue.edition import ApprovedIssue
 from newsletter.issue.period import Period
 from newsletter.schedule import month
 from newsletter.schedule.witness import Witness
@@ -51,7 +54,27 @@ def open_issue(
             f"{period} is due on {schedule.local(schedule.due(period))}, so nothing was sent",
             f"wait for it, or `newsletter send {period} --early`",
         )
-    result = ledger.open_issue(parts.store, parts.vault, freeze.load(settings, period), rules, now)
+    approved = freeze.load(settings, period)
+    unread = _unreadable(parts, approved)
+    if unread:
+        return unread
+    result = ledger.open_issue(parts.store, parts.vault, approved, rules, now)
     if isinstance(result, Opened):
         witness.record(parts.store)
     return result
+
+
+def _unreadable(parts: Parts, issue: ApprovedIssue) -> Refused | None:
+    """Every mail links to the archive's page, so the page is there before the first mail is."""
+    parts.rebuild()
+    settings = parts.settings
+    for edition in issue.editions:
+        path = urls.issue_path(issue.period, edition.language, settings.publication.languages)
+        if not parts.readable(settings.site_url + path):
+            return Refused(
+                "NL709",
+                f"the page that every mail of {issue.period} links to does not answer: "
+                f"{settings.site_url}{path}",
+                "start `newsletter run`, or copy public/ to where the site is served; then send again",
+            )
+    return None

@@ -14,10 +14,17 @@ from newsletter.subscribers.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`clock` gives this moment, aware, UTC."""
+    """`clock` gives this moment, aware, UTC.
+
+    `rebuild` makes the site anew; where a text is broken the last good site
+    stays, and nothing is raised. `readable` tells whether a page of the site
+    answers where readers will look for it.
+    """
 
     settings: Settings
     store: Store
     vault: Vault
     transport: Transport
     clock: Callable[[], dt.datetime]
+    rebuild: Callable[[], None]
+    readable: Callable[[str], bool]

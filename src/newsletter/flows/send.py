@@ -62,7 +62,10 @@ def send(
         recovered = ledger.recover(tx, whereabouts.here(), parts.clock())
         ledger.expire(tx, parts.clock())
     report = go_on(parts, str(period), stop, progress)
-    return Sent(opening, recovered, report, close(parts, str(period), parts.clock()))
+    account = close(parts, str(period), parts.clock())
+    if report is not None:
+        parts.rebuild()  # what was sent is listed in the archive
+    return Sent(opening, recovered, report, account)
 
 
 def go_on(
