@@ -133,7 +133,7 @@ def test_nobody_invents_a_review(article: Article) -> None:
 def test_an_explainer_has_a_drawing_that_is_described(article: Article) -> None:
     assert article.picture is not None
     assert (ROOT / "content" / article.picture.path).is_file()
-    assert 40 <= len(article.picture.alt) <= 220
+    assert 40 <= len(article.picture.alt) <= 125
     assert article.picture.caption
 
 
