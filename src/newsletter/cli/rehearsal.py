@@ -60,7 +60,7 @@ def rehearse(house: House, issue: ApprovedIssue, stop: threading.Event) -> Repor
     """Send `issue` to the readers of a trial house.
 
     Raises:
-        CouldNotRun: NL143, the ledger refuses it even here.
+        CouldNotRun: NL143, no inbox took it, or the ledger refuses it even here.
     """
     from newsletter.delivery import ledger, loop
 
@@ -74,7 +74,7 @@ def rehearse(house: House, issue: ApprovedIssue, stop: threading.Event) -> Repor
     press = house.press()
     with house.store.read() as tx:
         press.load(tx, issue.period)
-    return loop.send(
+    report = loop.send(
         house.store,
         press,
         house.transport,
@@ -83,6 +83,11 @@ def rehearse(house: House, issue: ApprovedIssue, stop: threading.Event) -> Repor
         clock=house.clock,
         stop=stop,
     )
+    if not report.accepted:
+        raise CouldNotRun(
+            Finding("NL143", f"the trial reached no inbox: {report.why or report.stop}")
+        )
+    return report
 
 
 def _settings(settings: Settings, folder: Path, port: int) -> Settings:

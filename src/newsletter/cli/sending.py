@@ -15,7 +15,7 @@ from newsletter.cli.account import describe
 from newsletter.cli.desk import Desk, data, desk_of, examples, now, talk
 from newsletter.cli.lazy import group
 from newsletter.cli.signals import stopping
-from newsletter.errors import CouldNotRun, Finding, Findings, NewsletterError
+from newsletter.errors import Finding, Findings, NewsletterError
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -59,10 +59,6 @@ def _try(desk: Desk, house: House, issue: ApprovedIssue, asked: threading.Event)
     from newsletter.cli.rehearsal import rehearse
 
     report = rehearse(house, issue, asked)
-    if not report.accepted:
-        raise CouldNotRun(
-            Finding("NL143", f"the trial reached no inbox: {report.why or report.stop}")
-        )
     readers = f"{report.accepted} made-up reader{'s' if report.accepted > 1 else ''}"
     desk.say(f"trial: {issue.period} went to {readers} on this machine; nothing counts as sent")
 

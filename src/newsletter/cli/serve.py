@@ -134,33 +134,23 @@ class Duties:
         self._next_change = next_change
 
     def month(self) -> None:
-        """Send what is due. The archive's page is there before a mail links to it."""
+        """Send what is due."""
         from newsletter.flows import tick
-        from newsletter.schedule.month import Verdict
-
-        parts = self._house.parts
-        if tick.decision(parts).verdict is Verdict.DUE:
-            self._rebuild()
-        found, sent = tick.tick(parts, self._asked)
-        if sent is None:
-            self._news("month", found.sentence)
-            return
         from newsletter.flows.send import Sent
 
-        if isinstance(sent, Sent):
+        found, sent = tick.tick(self._house.parts, self._asked)
+        if sent is None:
+            self._news("month", found.sentence)
+        elif isinstance(sent, Sent):
             zone = self._house.settings.publication.time_zone
             self._news("month", describe(sent.account, zone))
-            self._rebuild()
         else:
             self._news("month", f"{sent.sentence}; {sent.help}")
 
     def site(self) -> None:
         """Make the site anew when a date makes it another one: an article was waiting for it."""
         if now() >= self._next_change:
-            self._rebuild()
-
-    def _rebuild(self) -> None:
-        self._next_change = rebuild(self._desk, self._house)
+            self._next_change = rebuild(self._desk, self._house)
 
     def trouble(self, duty: str, error: Exception) -> None:
         """Tell what keeps a duty from being done, once, in the shape of every finding."""
