@@ -70,7 +70,8 @@ def _local_settings(toml: str, site: str, smtp_port: int) -> str:
     wanted = {
         "publication": {"url": f'"{site}"'},
         "web": {"bind": f'"{site.removeprefix("http://")}"'},
-        "month": {"day": "1", "time": '"00:00"'},
+        # Due since the 1st and never sent by itself: the story sends it, at its own moment.
+        "month": {"day": "1", "time": '"00:00"', "catch_up_days": "0"},
         "delivery": {"transport": '"smtp"'},
         "delivery.smtp": {
             "host": '"127.0.0.1"', "port": str(smtp_port), "security": '"none"',
@@ -87,7 +88,11 @@ def _local_settings(toml: str, site: str, smtp_port: int) -> str:
             lines += [f"{key} = {value}" for key, value in wanted.pop(table, {}).items()]
             continue
         key = line.split("=")[0].strip()
-        ours = {"publication": {"url"}, "month": {"day", "time"}, "delivery": {"transport"}}
+        ours = {
+            "publication": {"url"},
+            "month": {"day", "time", "catch_up_days"},
+            "delivery": {"transport"},
+        }
         if (table in replaced and "=" in line) or key in ours.get(table, set()):
             continue
         lines.append(line)
