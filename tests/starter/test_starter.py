@@ -142,17 +142,34 @@ def test_where_nothing_can_be_written_it_says_so_and_leaves_nothing(tmp_path: Pa
     assert _tree(tmp_path) == {"file": b"in the way"}
 
 
+@pytest.mark.parametrize("there", [False, True])
 def test_a_failure_in_the_middle_leaves_nothing_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
 ) -> None:
     broken = tmp_path / "files"
     (broken / "content").mkdir(parents=True)
-    (broken / "newsletter.toml").write_text("title = @TITLE@")
+    (broken / "content" / "a.md").write_text("whole")
     (broken / "content" / "z.md").write_bytes(b"\xff no UTF-8")
+    (broken / "newsletter.toml").write_text("title = @TITLE@")
     monkeypatch.setattr(init, "FILES", broken)
+    if there:
+        (tmp_path / "letter").mkdir()
     with pytest.raises(UnicodeDecodeError):
         scaffold(tmp_path / "letter", title=None, today=TODAY)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["files"]
+    assert (tmp_path / "letter").exists() is there
+    assert [path for path in tmp_path.rglob("*") if broken not in (path, *path.parents)] == (
+        [tmp_path / "letter"] if there else []
+    )
+
+
+def test_a_folder_that_is_there_is_filled_from_within(tmp_path: Path) -> None:
+    """So that it may be a mount of its own, below a folder this account cannot write to."""
+    target = tmp_path / "mount"
+    target.mkdir()
+    before = tmp_path.stat().st_mtime_ns
+    scaffold(target, title=None, today=TODAY)
+    assert tmp_path.stat().st_mtime_ns == before
+    assert not [path for path in target.iterdir() if path.name.endswith(".new")]
 
 
 def test_it_is_a_neutral_letter_and_not_the_clinics(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """`newsletter init`: a new publication from the files in `files/`, dated today.
 
-    files/ -> names and dates filled in -> a folder beside the target -> one rename
+    files/ -> names and dates filled in -> a hidden folder -> renamed into place
 
 Nothing is asked and nothing is fetched. A folder that holds something already
 is refused before the first byte is written, and a half-written publication is
@@ -133,9 +133,14 @@ def _fill(text: str, title: str, today: dt.date, suffix: str) -> str:
 
 
 def _lay_out(target: Path, written: Iterator[tuple[Path, bytes]]) -> list[Path]:
-    """Write into a folder of its own, then move it into place in as few steps as there are names."""
+    """Write into a folder of its own, then move it into place in as few steps as there are names.
+
+    In a folder that is there already, that folder is inside it: the one above
+    may be another disk, or not ours to write to.
+    """
+    there = target.is_dir()
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(6)}.new")
+    beside = (target if there else target.parent) / f".{target.name}.{secrets.token_hex(6)}.new"
     beside.mkdir()
     try:
         places = []
@@ -143,14 +148,14 @@ def _lay_out(target: Path, written: Iterator[tuple[Path, bytes]]) -> list[Path]:
             _folder(beside, place.parent)
             _write(beside / place, data)
             places.append(place)
-        if target.is_dir():
+        if there:
             for entry in sorted(beside.iterdir(), key=lambda path: path.name == FILE_NAME):
                 entry.rename(target / entry.name)
             beside.rmdir()
             sync_folder(target)
         else:
             beside.rename(target)
-        sync_folder(target.parent)
+            sync_folder(target.parent)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
