@@ -8,6 +8,7 @@ client is comes from the socket, or from a proxy that the settings name.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import threading
 from collections.abc import Sequence
@@ -122,6 +123,9 @@ class Server:
             timeout_graceful_shutdown=5,
             h11_max_incomplete_event_size=LONGEST_HEAD,
         )
+        # `access_log=False` only takes its handlers away: a root handler that
+        # somebody else sets up would bring the lines back, tokens and all.
+        logging.getLogger("uvicorn.access").disabled = True
         self._server = uvicorn.Server(self._config)
         self._thread: threading.Thread | None = None
 
