@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from newsletter.news.collect import MOST_ITEMS
 from newsletter.news.item import Feed, Kind, State
-from newsletter.news.parse import MOST_ITEMS, parse
+from newsletter.news.parse import parse
 
 NOW = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
 FEED = Feed("j", "A Journal", Kind.JOURNAL, "en", path="feeds/j.xml")

@@ -34,7 +34,9 @@ def keys(url: str, title: str, names: tuple[str, ...] = ()) -> tuple[str, ...]:
     found += [f"nct:{match.upper()}" for match in _NCT.findall(places)]
     found.append(f"url:{canonical(url)}")
     words = title_words(title)
-    if len(words) >= 4:  # shorter titles ("Safety notice") are not one of a kind
+    if len(words) >= 6:  # long enough to be one of a kind wherever it stands
+        found.append(f"title:{' '.join(words)}")
+    elif len(words) >= 4:  # shorter titles ("Safety notice") are many
         host = (urlsplit(url).hostname or "").removeprefix("www.")
         found.append(f"title:{host}:{' '.join(words)}")
     return tuple(dict.fromkeys(found))

@@ -9,25 +9,16 @@ from __future__ import annotations
 
 import calendar
 import datetime as dt
-import hashlib
 import io
-from collections import Counter
-from dataclasses import dataclass
+import re
 from typing import Any
+from xml.sax import SAXException
 
 import feedparser
 
-from newsletter.news import clean, identity
-from newsletter.news.item import Feed, FeedHealth, NewsItem, State
-
-MOST_ITEMS = 300
-"""More than this a monthly editor does not read; the rest of a flood is left out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parsed:
-    items: tuple[NewsItem, ...]
-    health: FeedHealth
+from newsletter.news import jsonfeed
+from newsletter.news.collect import MOST_ITEMS, Parsed, Raw, collect
+from newsletter.news.item import Feed, FeedHealth, State
 
 
 def parse(
@@ -38,6 +29,9 @@ def parse(
     `content_type` and `location` (the final address, for relative links) are
     as the server said them. `now` is aware: later dates are clamped to it.
     """
+    if jsonfeed.looks_like(body):
+        return jsonfeed.parse(body, feed, now, location)
+    body, count = _cut(body)
     headers = {"content-type": content_type, "content-location": location}
     try:
         read = feedparser.parse(
@@ -48,27 +42,34 @@ def parse(
         LookupError,
         TypeError,
         AttributeError,
+        ArithmeticError,
         RecursionError,
         AssertionError,
+        SAXException,
     ) as error:
         return _failed(feed, f"the feed cannot be read ({type(error).__name__})")
     if not read.get("version"):
         return _failed(feed, "this is no feed; the address may show a web page or be empty")
-    entries = read.get("entries", [])
-    guids = Counter(str(entry.get("id", "")) for entry in entries[:MOST_ITEMS])
-    made = [_item(entry, feed, now, guids) for entry in entries[:MOST_ITEMS]]
-    items = tuple(item for item in made if item)
-    problem = _problem(read, len(entries))
-    dropped = len(made) - len(items)
-    if entries and not items:
-        return _failed(feed, problem or "no item has a title and a web address", dropped)
-    state = State.DEGRADED if problem or dropped else State.OK
-    newest = max((item.date for item in items if item.dated), default=None)
-    return Parsed(items, FeedHealth(feed, state, len(items), dropped, problem, newest, now))
+    entries = read.get("entries", [])[:MOST_ITEMS]
+    return collect([_raw(entry, now) for entry in entries], feed, now, _problem(read, count))
 
 
-def _failed(feed: Feed, problem: str, dropped: int = 0) -> Parsed:
-    return Parsed((), FeedHealth(feed, State.FAILED, 0, dropped, problem))
+def _failed(feed: Feed, problem: str) -> Parsed:
+    return Parsed((), FeedHealth(feed, State.FAILED, problem=problem))
+
+
+_ENTRY = re.compile(rb"<(?:item|entry)[\s>]")
+_ENDS = ((b"<rss", b"</channel></rss>"), (b"<feed", b"</feed>"), (b"<rdf:RDF", b"</rdf:RDF>"))
+
+
+def _cut(body: bytes) -> tuple[bytes, int]:
+    """The first MOST_ITEMS entries, properly closed, and how many there were."""
+    starts = [found.start() for found in _ENTRY.finditer(body)]
+    if len(starts) <= MOST_ITEMS:
+        return body, len(starts)
+    head = body[: starts[0]]
+    end = next((end for start, end in _ENDS if start in head), b"")
+    return body[: starts[MOST_ITEMS]] + end, len(starts)
 
 
 def _problem(read: Any, entries: int) -> str:
@@ -84,32 +85,16 @@ def _problem(read: Any, entries: int) -> str:
     return "the feed's XML is broken" + (f" at line {line}" if line else "")
 
 
-def _item(entry: Any, feed: Feed, now: dt.datetime, guids: Counter[str]) -> NewsItem | None:
-    title = clean.plain(_text(entry, "title"), clean.TITLE_LIMIT)
-    guid = _text(entry, "id")
-    url = clean.link(_text(entry, "link")) or (clean.link(guid) if guid else None)
-    if not title or not url:
-        return None
-    url = clean.without_tracking(url)
-    names = tuple(
-        filter(None, (guid, *(_text(entry, key) for key in ("dc_identifier", "prism_doi", "doi"))))
-    )
-    keys = identity.keys(url, title, names)
-    if guid and guids[guid] == 1:
-        keys = (*keys, f"guid:{feed.id}:{clean.one_line(guid)[:200]}")
+def _raw(entry: Any, now: dt.datetime) -> Raw:
     moment = _moment(entry, now)
-    return NewsItem(
-        id=f"{feed.id}-{hashlib.sha256(keys[0].encode()).hexdigest()[:8]}",
-        feed=feed.id,
-        title=title,
-        url=url,
-        source=feed.title,
-        kind=feed.kind,
-        language=feed.language,
-        date=(moment or now).date(),
-        dated=moment is not None,
-        excerpt=clean.plain(_text(entry, "summary"), clean.EXCERPT_LIMIT),
-        keys=keys,
+    names = tuple(_text(entry, key) for key in ("dc_identifier", "prism_doi", "doi"))
+    return Raw(
+        title=_text(entry, "title"),
+        link=_text(entry, "link"),
+        guid=_text(entry, "id"),
+        names=tuple(filter(None, names)),
+        moment=moment,
+        summary=_text(entry, "summary"),
     )
 
 
