@@ -18,8 +18,8 @@ from newsletter.config import Settings
 from newsletter.content import checks, texts, topics, wordings
 from newsletter.content.model import Article, Page, Wording
 from newsletter.content.pictures import Drawn
+from newsletter.content.reading import Reading
 from newsletter.content.shelf import Shelf
-from newsletter.content.texts import Reading
 from newsletter.errors import Finding, Findings, Level
 
 

@@ -103,12 +103,21 @@ def out_of_content(name: str) -> Finding:
     )
 
 
+def plain(data: bytes) -> str:
+    """The text of bytes that are known to be UTF-8: without a mark, lines ended by "\\n".
+
+    Raises:
+        UnicodeDecodeError: they are not.
+    """
+    raw = data.removeprefix(_BOM).decode("utf-8")
+    return raw.replace("\r\n", "\n").replace("\r", "\n") if "\r" in raw else raw
+
+
 def decode(name: str, data: bytes) -> tuple[Text | None, list[Finding]]:
     """Split a file's bytes into front matter and body; a byte order mark is dropped and told."""
     findings: list[Finding] = []
     digest = hashlib.sha256(data).hexdigest()
     if data.startswith(_BOM):
-        data = data[3:]
         findings.append(
             Finding(
                 "NL216",
@@ -119,11 +128,9 @@ def decode(name: str, data: bytes) -> tuple[Text | None, list[Finding]]:
             )
         )
     try:
-        raw = data.decode("utf-8")
+        raw = plain(data)
     except UnicodeDecodeError as error:
-        return None, [*findings, _not_utf8(name, data, error.start)]
-    if "\r" in raw:
-        raw = raw.replace("\r\n", "\n").replace("\r", "\n")
+        return None, [*findings, _not_utf8(name, data.removeprefix(_BOM), error.start)]
     if "\0" in raw:
         line = raw.count("\n", 0, raw.index("\0")) + 1
         return None, [

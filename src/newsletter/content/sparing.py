@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from markdown import Markdown
-from markdown.inlinepatterns import InlineProcessor as Pattern
 from markdown.treeprocessors import InlineProcessor
 from markdown.util import AtomicString
 
@@ -61,11 +61,12 @@ class SparingInline(InlineProcessor):
 
     def __init__(self, md: Markdown) -> None:
         super().__init__(md)
+        self._apply = getattr(self, "_InlineProcessor__applyPattern")  # noqa: B009 - mypy knows no mangled name
         registry = md.inlinePatterns
         names = _names(registry)
         if set(names) - set(TRIGGERS):
             raise ValueError(f"patterns without a trigger: {sorted(set(names) - set(TRIGGERS))}")
-        self._patterns: list[tuple[Pattern, tuple[str, ...]]] = [
+        self._patterns: list[tuple[Any, tuple[str, ...]]] = [
             (pattern, TRIGGERS[name]) for pattern, name in zip(registry, names, strict=True)
         ]
 
@@ -84,9 +85,7 @@ class SparingInline(InlineProcessor):
                 patternIndex += 1  # noqa: N806
                 start = 0
                 continue
-            data, matched, start = self._InlineProcessor__applyPattern(
-                pattern, data, patternIndex, start
-            )
+            data, matched, start = self._apply(pattern, data, patternIndex, start)
             if not matched:
                 patternIndex += 1  # noqa: N806
         return data
@@ -97,7 +96,7 @@ def spare_blocks(md: Markdown) -> None:
     registry = md.parser.blockprocessors
     for name, processor in zip(_names(registry), registry, strict=True):
         if name in BLOCK_TRIGGERS:
-            processor.test = _guarded(processor.test, BLOCK_TRIGGERS[name])  # type: ignore[method-assign]
+            processor.test = _guarded(processor.test, BLOCK_TRIGGERS[name])  # type: ignore[method-assign, assignment]
     md.parser.blockprocessors = list(registry)  # type: ignore[assignment]
 
 
@@ -111,9 +110,9 @@ def _guarded(test: Test, triggers: tuple[str, ...]) -> Test:
     return guarded
 
 
-def _names(registry: object) -> list[str]:
+def _names(registry: Any) -> list[str]:
     """Names in the order in which the patterns are tried."""
     return [
         item.name
         for item in sorted(registry._priority, key=lambda item: item.priority, reverse=True)
-    ]  # type: ignore[attr-defined]
+    ]

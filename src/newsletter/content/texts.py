@@ -1,41 +1,29 @@
-"""Every text of content/, read and parsed one file at a time."""
+"""Every text of content/: found, taken from the shelf or parsed, in as many processes as it pays."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from newsletter.config import Settings
-from newsletter.content import article as article_file
-from newsletter.content import page as page_file
-from newsletter.content import patience, prose, source
+from newsletter.content import remember, source
 from newsletter.content.fields import SLUG
 from newsletter.content.model import Article, Page
-from newsletter.content.prose import Heading, Link, Shown
+from newsletter.content.reading import Job, Parsed, Reading, parse
 from newsletter.content.shelf import Shelf
 from newsletter.errors import Finding, Level, Where, did_you_mean
 
 Progress = Callable[[int, int, str], None]
 FOLDERS = ("articles", "pages")
+ENOUGH = 64
+"""Texts. Below, one process is done before a second has begun."""
 _NAME = re.compile(r"(?P<id>[^.]+)\.(?P<language>[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)\.md")
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a body became, without its tree: all that a page needs to be written."""
-
-    fragment: str
-    contents: tuple[Heading, ...]
-    links: tuple[Link, ...]
-    pictures: tuple[Shown, ...]
-    anchors: frozenset[str]
-    cited: tuple[str, ...]
-    words: int
-    minutes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,28 +33,6 @@ class Gathered:
     articles: tuple[Article, ...]
     pages: tuple[Page, ...]
     readings: dict[str, Reading]
-    findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One file to parse: all that its result depends on, beside our own code."""
-
-    path: str
-    kind: str
-    id: str
-    language: str
-    data: bytes
-    zone: str
-    health: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Parsed:
-    """One file's result; `text` is None when an error stands in its way."""
-
-    text: Article | Page | None
-    reading: Reading | None
     findings: tuple[Finding, ...]
 
 
@@ -88,19 +54,53 @@ def gather(
     articles: list[Article] = []
     pages: list[Page] = []
     readings: dict[str, Reading] = {}
-    for number, job in enumerate(work, 1):
-        parsed = parse(job)
+    for job, parsed in zip(work, _parsed(work, shelf, jobs, progress), strict=True):
         findings += parsed.findings
-        if parsed.text is not None and parsed.reading is not None:
-            readings[job.path] = parsed.reading
-            if isinstance(parsed.text, Article):
-                articles.append(parsed.text)
-            else:
-                pages.append(parsed.text)
-        if progress is not None:
-            progress(number, len(work), "reading")
+        if parsed.text is None or parsed.reading is None:
+            continue
+        readings[job.path] = parsed.reading
+        if isinstance(parsed.text, Article):
+            articles.append(parsed.text)
+        else:
+            pages.append(parsed.text)
     articles.sort(key=lambda one: (one.published, one.id, one.language), reverse=True)
     return Gathered(tuple(articles), tuple(pages), readings, tuple(findings))
+
+
+def _parsed(
+    work: Sequence[Job], shelf: Shelf | None, jobs: int, progress: Progress | None
+) -> list[Parsed]:
+    """Each job's result, in order: remembered, or made now."""
+    results: list[Parsed | None] = [None] * len(work)
+    if shelf is not None:
+        results = [remember.recall(job, shelf) for job in work]
+    missing = [number for number, result in enumerate(results) if result is None]
+    made = _made([work[number] for number in missing], jobs)
+    for count, (number, (card, fragment)) in enumerate(zip(missing, made, strict=True), 1):
+        job = work[number]
+        if shelf is not None:
+            remember.keep(job, card, fragment, shelf)
+            results[number] = remember.recall(job, shelf)
+        if results[number] is None:
+            results[number] = remember.unpacked(card, job.data, fragment.decode)
+        if progress is not None:
+            progress(count, len(missing), "reading")
+    return [result for result in results if result is not None]
+
+
+def _work(job: Job) -> tuple[bytes, bytes]:
+    return remember.packed(parse(job))
+
+
+def _made(work: Sequence[Job], jobs: int) -> Iterator[tuple[bytes, bytes]]:
+    """(card, fragment) of each job; in `jobs` processes where that is quicker."""
+    if jobs < 2 or len(work) < ENOUGH:
+        yield from map(_work, work)
+        return
+    alone = threading.active_count() == 1 and hasattr(os, "fork")
+    context = multiprocessing.get_context("fork" if alone else "spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        yield from pool.map(_work, work, chunksize=max(1, min(32, len(work) // (jobs * 4))))
 
 
 def _files(folder: Path, root: Path, findings: list[Finding]) -> Iterator[Path]:
@@ -169,50 +169,3 @@ def _job(file: Path, kind: str, settings: Settings, findings: list[Finding]) -> 
         str(settings.publication.time_zone),
         settings.publication.subject == "health",
     )
-
-
-def parse(job: Job) -> Parsed:
-    """One file's bytes become its text, its reading and its findings; pure but for the clock that guards it."""
-    text, findings = source.decode(job.path, job.data)
-    if text is None:
-        return Parsed(None, None, tuple(findings))
-    made: Article | Page | None
-    if job.kind == "articles":
-        made, problems = article_file.read(
-            text, job.id, job.language, ZoneInfo(job.zone), health=job.health
-        )
-    else:
-        made, problems = page_file.read(text, job.id, job.language)
-    findings += problems
-    if made is None:
-        return Parsed(None, None, tuple(findings))
-    references = made.references if isinstance(made, Article) else ()
-    try:
-        with patience.limit(patience.SECONDS):
-            read = prose.parse(
-                made.body, source=made.source, references=references, language=made.language
-            )
-    except patience.TooLong:
-        findings.append(
-            Finding(
-                "NL229",
-                f"{job.path} took longer than {patience.SECONDS} seconds to read",
-                Where(job.path, made.source.body_line),
-                help="something in it makes Markdown try endlessly: take out parts until it reads, then say it more simply",
-            )
-        )
-        return Parsed(None, None, tuple(findings))
-    problems = list(read.findings)
-    if isinstance(made, Article) and made.draft:
-        problems = [replace(problem, level=Level.WARNING) for problem in problems]
-    reading = Reading(
-        read.fragment,
-        read.contents,
-        read.links,
-        read.pictures,
-        read.anchors,
-        read.cited,
-        read.words,
-        read.minutes,
-    )
-    return Parsed(made, reading, (*findings, *problems))

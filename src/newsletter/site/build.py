@@ -1,31 +1,37 @@
-"""Build the site: read the words, plan the pages, write what differs, switch once.
+"""Build the site: read the words, plan the pages, make what differs, switch once.
 
+inputs the same, and no date has passed? ─► nothing to do
 content.load ─► Catalogue ─┐
-letters.load ─► Sent ──────┴► Planner ─► sheets ─► render ─► tree.publish
+letters.load ─► Sent ──────┴► Planner ─► sheets ─► Pages ─► tree.publish ─► memory
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from markupsafe import Markup
-
 from newsletter import content, resources
 from newsletter.config import Settings
-from newsletter.content import Catalogue, serial, urls
-from newsletter.content.model import Article
-from newsletter.errors import Finding, Findings
-from newsletter.language import Language
-from newsletter.site import feeds, letters, style, tree
+from newsletter.content import urls
+from newsletter.content.remember import ShelfDamaged
+from newsletter.content.shelf import Shelf
+from newsletter.errors import Finding, Findings, Where
+from newsletter.site import feeds, inputs, letters, memory, outlets, style, tree
+from newsletter.site.memory import Memory
+from newsletter.site.pages import Pages
 from newsletter.site.places import Linker, Pictures, Places, picture_file
-from newsletter.site.plan import Plan, Planner, Sheet
+from newsletter.site.plan import Planner, Sheet
 from newsletter.site.render import Renderer
 
 Progress = Callable[[int, int, str], None]
+MEMORY = ".cache/site"
+"""Folder below the publication; safe to delete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ class BuildReport:
 
     `left_out` says why articles are not there ("draft", "waiting", "expired")
     and how many. `next_change`: when a date makes the site another one.
+    `costs`: (what, seconds), the dearest first.
     """
 
     pages: int
@@ -44,6 +51,7 @@ class BuildReport:
     left_out: Mapping[str, int]
     warnings: tuple[Finding, ...]
     next_change: dt.datetime | None = None
+    costs: tuple[tuple[str, float], ...] = ()
 
 
 def build(
@@ -54,57 +62,159 @@ def build(
     jobs: int = 1,
     drafts: bool = False,
     cache: bool = True,
+    verify: bool = False,
     progress: Progress | None = None,
 ) -> BuildReport:
     """Make `out` the site as of `now`.
 
+    `cache=False` makes every page anew. `verify` does so once more in a scratch
+    folder and compares every byte.
+
     Raises:
-        Findings: something the editors wrote is wrong; `out` is untouched.
+        Findings: something the editors wrote is wrong, `out` is untouched; or
+            (NL306) what was remembered differs from what is made anew.
         CouldNotRun: the place cannot be written; `out` is untouched.
     """
-    started = time.monotonic()
     tree.check_place(out, settings.root)
-    memory = settings.root / ".cache" / "site"
-    with tree.alone(memory):
-        return _build(
-            settings, now, out, memory, started, jobs=jobs, drafts=drafts, progress=progress
+    folder = settings.root / MEMORY
+    with tree.alone(folder):
+        one = _Build(settings, now, out, folder, jobs=jobs, drafts=drafts, progress=progress)
+        try:
+            report = one.run(cache=cache)
+        except ShelfDamaged:
+            shutil.rmtree(folder / "shelf", ignore_errors=True)
+            report = one.run(cache=cache)
+        if verify:
+            one.verify()
+    return report
+
+
+class _Build:
+    """One build into one folder."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        now: dt.datetime,
+        out: Path,
+        folder: Path,
+        *,
+        jobs: int,
+        drafts: bool,
+        progress: Progress | None,
+    ) -> None:
+        self.settings = settings
+        self.now = now
+        self.out = out
+        self.folder = folder
+        self.jobs = jobs
+        self.drafts = drafts
+        self.progress = progress
+        self.file = folder / f"{tree.digest(str(out.resolve()).encode())}.json"
+        self.clock = Clock()
+
+    def run(self, *, cache: bool) -> BuildReport:
+        before = memory.read(self.file)
+        given = inputs.everything(self.settings, drafts=self.drafts)
+        self.clock.lap("inputs")
+        if cache and before.holds(given, self.now) and self._untouched(before):
+            self.clock.lap("compare")
+            return self._report(before, tree.Switched(0, len(before.stamps), 0))
+        shelf = Shelf(self.folder / "shelf") if cache else None
+        try:
+            made = self._make(before, shelf)
+            wanted, signatures = made.wanted(self.progress)
+            self.clock.lap("pages")
+            self.out.parent.mkdir(parents=True, exist_ok=True)
+            switched, stamps = tree.publish(self.out, wanted, made.data, before.stamps)
+            self.clock.lap("write")
+            if shelf is not None:
+                shelf.save()
+        except Findings as problem:
+            raise Findings(problem.findings, _state(self.out)) from None
+        finally:
+            if shelf is not None:
+                shelf.close()
+        after = Memory(
+            given,
+            self.now,
+            made.catalogue.next_change,
+            made.pages,
+            made.catalogue.left_out,
+            made.warnings,
+            stamps,
+            signatures,
+        )
+        memory.write(self.file, after)
+        self.clock.lap("remember")
+        return self._report(after, switched)
+
+    def _make(self, before: Memory, shelf: Shelf | None) -> Site:
+        catalogue = content.load(
+            self.settings,
+            self.now,
+            drafts=self.drafts,
+            shelf=shelf,
+            jobs=self.jobs,
+            progress=self.progress,
+        )
+        self.clock.lap("texts")
+        site = Site(self.settings, catalogue, before if shelf is not None else Memory())
+        self.clock.lap("plan")
+        return site
+
+    def _untouched(self, before: Memory) -> bool:
+        return self.out.is_dir() and all(
+            tree.still_ours(self.out, name, stamp) for name, stamp in before.stamps.items()
         )
 
+    def _report(self, after: Memory, switched: tree.Switched) -> BuildReport:
+        return BuildReport(
+            pages=after.pages,
+            written=switched.written,
+            unchanged=switched.unchanged,
+            removed=switched.removed,
+            seconds=self.clock.total(),
+            left_out=after.left_out,
+            warnings=after.warnings,
+            next_change=after.until,
+            costs=self.clock.costs(),
+        )
 
-def _build(
-    settings: Settings,
-    now: dt.datetime,
-    out: Path,
-    memory: Path,
-    started: float,
-    *,
-    jobs: int,
-    drafts: bool,
-    progress: Progress | None,
-) -> BuildReport:
-    try:
-        catalogue = content.load(settings, now, drafts=drafts, jobs=jobs, progress=progress)
-        site = _Site(settings, catalogue)
-        files, pages = site.files(progress)
-    except Findings as problem:
-        raise Findings(problem.findings, _state(out)) from None
-    manifest = (
-        settings.root / ".cache" / "site" / f"{tree.digest(str(out.resolve()).encode())}.json"
-    )
-    wanted = {name: tree.digest(data) for name, data in files.items()}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    switched, stamps = tree.publish(out, wanted, files.__getitem__, tree.read_manifest(manifest))
-    tree.write_manifest(manifest, stamps)
-    return BuildReport(
-        pages,
-        switched.written,
-        switched.unchanged,
-        switched.removed,
-        time.monotonic() - started,
-        catalogue.left_out,
-        (*catalogue.warnings, *site.letters.warnings),
-        catalogue.next_change,
-    )
+    def verify(self) -> None:
+        """Make everything anew in a scratch folder and compare every byte.
+
+        Raises:
+            Findings: NL306 for each file that differs.
+        """
+        anew = Site(
+            self.settings,
+            content.load(self.settings, self.now, drafts=self.drafts, jobs=self.jobs),
+            Memory(),
+        )
+        wanted, _ = anew.wanted(None)
+        remembered = memory.read(self.file).stamps
+        wrong = sorted(set(remembered) ^ set(wanted))
+        with tempfile.TemporaryDirectory() as scratch:
+            tree.publish(Path(scratch) / "site", wanted, anew.data, {})
+            for name in wanted:
+                with suppress(OSError):
+                    if (self.out / name).read_bytes() == (
+                        Path(scratch) / "site" / name
+                    ).read_bytes():
+                        continue
+                wrong.append(name)
+        if wrong:
+            raise Findings(
+                Finding(
+                    "NL306",
+                    f"{name} differs from what is made anew",
+                    Where(name),
+                    help="this is our fault: build with --no-cache, and please report it",
+                )
+                for name in dict.fromkeys(wrong)
+            )
+        self.clock.lap("verify")
 
 
 def _state(out: Path) -> str:
@@ -116,141 +226,105 @@ def _state(out: Path) -> str:
     return f"Nothing was published: {out.name}/ is still the build of {built:%Y-%m-%d %H:%M}."
 
 
-class _Site:
-    """Everything one build makes, as files in memory."""
+class Clock:
+    """Where the time goes, step by step."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
+    def __init__(self) -> None:
+        self.started = self.last = time.monotonic()
+        self.laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.laps[name] = self.laps.get(name, 0.0) + now - self.last
+        self.last = now
+
+    def total(self) -> float:
+        return time.monotonic() - self.started
+
+    def costs(self) -> tuple[tuple[str, float], ...]:
+        return tuple(sorted(self.laps.items(), key=lambda lap: -lap[1]))
+
+
+class Site:
+    """Every file of one site: which there are, and the bytes of each."""
+
+    def __init__(self, settings: Settings, catalogue: content.Catalogue, before: Memory) -> None:
         self.settings = settings
         self.catalogue = catalogue
-        self.languages = settings.publication.languages
-        self.places = Places(settings.site_url, self.languages)
-        self.linker = Linker(self.places, catalogue)
-        self.pictures = Pictures(self.places, catalogue.pictures)
-        self.renderer = Renderer(settings.root)
-        self.renderer.environment.globals["draw"] = self._draw
+        self.before = before
         self.letters = letters.load(settings)
-
-    def files(self, progress: Progress | None) -> tuple[dict[str, bytes], int]:
-        """(file -> bytes, number of pages)."""
-        folders = resources.templates("site", self.settings.root)
+        self.places = Places(settings.site_url, settings.publication.languages)
+        self.files: dict[str, bytes] = {}
+        self.sheets: dict[str, Sheet] = {}
+        folders = resources.templates("site", settings.root)
         sheet = style.sheet(folders)
         icon = next(
             folder / "icon.svg" for folder in folders if (folder / "icon.svg").is_file()
         ).read_bytes()
-        files = {
-            style.named("style", ".css", sheet): sheet,
-            style.named("icon", ".svg", icon): icon,
-        }
-        style_name, icon_name = files
-        plan = Planner(
-            self.settings, self.catalogue, self.letters.sent, self.places, style_name, icon_name
-        ).plan()
-        for number, one in enumerate(plan.sheets, 1):
-            name = urls.file_of(one.path)
-            if name in files:
+        names = style.named("style", ".css", sheet), style.named("icon", ".svg", icon)
+        self.files |= dict(zip(names, (sheet, icon), strict=True))
+        plan = Planner(settings, catalogue, self.letters.sent, self.places, *names).plan()
+        linker = Linker(self.places, catalogue)
+        self._pages = Pages(
+            plan,
+            catalogue,
+            linker,
+            Pictures(self.places, catalogue.pictures),
+            Renderer(settings.root),
+        )
+        for each in plan.sheets:
+            name = urls.file_of(each.path)
+            if name in self.sheets:
                 raise Findings(
                     [
                         Finding(
                             "NL210",
-                            f"two pages want the address {one.path}",
-                            None,
+                            f"two pages want the address {each.path}",
                             help="change the `slug` or `aliases` of one",
                         )
                     ]
                 )
-            files[name] = self._page(one, plan).encode()
-            if progress is not None:
-                progress(number, len(plan.sheets), "pages")
-        for drawn in self.catalogue.pictures.values():
-            if not drawn.inline:
-                files[picture_file(drawn)] = drawn.data
-        files |= self.letters.pictures
-        files |= self._feeds()
-        files["sitemap.xml"] = self._sitemap(plan)
-        files["robots.txt"] = (
-            f"User-agent: *\nAllow: /\nSitemap: {self.places.absolute('/sitemap.xml')}\n".encode()
-        )
-        return files, len(plan.sheets)
-
-    def _page(self, sheet: Sheet, plan: Plan) -> str:
-        spoken = Language(sheet.language, "site")
-        body = sheet.html
-        if sheet.reading is not None:
-            body = serial.fill(
-                sheet.reading.fragment,
-                lambda target: self.linker.href(target, sheet.language),
-                self.pictures.tag,
-            )
-        return self.renderer.render(
-            sheet.template,
-            {
-                "site": plan.chrome[sheet.language],
-                "page": {**sheet.values, "body": Markup(body)},  # noqa: S704 - made by our own serialiser, or frozen
-                "_": spoken.gettext,
-                "ngettext": spoken.ngettext,
-            },
-        )
-
-    def _draw(self, picture: Mapping[str, str]) -> Markup:
-        return Markup(self.pictures.tag({"src": picture["path"], "alt": picture["alt"]}))  # noqa: S704 - rebuilt from known elements
-
-    def _feeds(self) -> dict[str, bytes]:
-        title = self.settings.publication.title
-        made = {}
-        for tag in self.languages:
-            path = urls.feed_path(tag, self.languages)
-            items = tuple(
-                self._item(article) for article in self.catalogue.in_language(tag)[: feeds.MOST]
-            )
-            home = self.places.absolute(urls.home_path(tag, self.languages))
-            made[urls.file_of(path)] = feeds.atom(
-                feeds.Feed(title, tag, self.places.absolute(path), home, items)
-            )
-        return made
-
-    def _item(self, article: Article) -> feeds.Item:
-        zone = self.settings.publication.time_zone
-        updated = article.published
-        if article.updated:
-            updated = max(updated, dt.datetime.combine(article.updated, dt.time(), zone))
-        fragment = self.catalogue.reading(article).fragment
-        html = serial.fill(
-            fragment,
-            lambda target: self.places.origin + self.linker.href(target, article.language),
-            self._feed_picture,
-        )
-        url = self.places.absolute(urls.article_path(article, self.languages))
-        return feeds.Item(
-            key=f"{article.language}/{article.id}",
-            title=article.title,
-            url=url,
-            summary=article.summary,
-            html=html.replace('href="#', f'href="{url}#'),
-            published=article.published,
-            updated=updated,
-            authors=tuple(author.name for author in article.authors),
-            topics=tuple(
-                self.catalogue.topic_name(topic, article.language) for topic in article.topics
-            ),
-        )
-
-    def _feed_picture(self, attributes: Mapping[str, str]) -> str:
-        """A feed reader shows no drawing without our colours: its words stand for it."""
-        return (
-            f"<p><em>{serial.escape(attributes.get('alt', ''))}</em></p>"
-            if attributes.get("alt")
-            else ""
-        )
-
-    def _sitemap(self, plan: Plan) -> bytes:
-        return feeds.sitemap(
+            self.sheets[name] = each
+        self.files |= {
+            picture_file(drawn): drawn.data
+            for drawn in catalogue.pictures.values()
+            if not drawn.inline
+        }
+        self.files |= self.letters.pictures
+        self.files |= outlets.made(settings, catalogue, self.places, linker)
+        self.files["sitemap.xml"] = feeds.sitemap(
             [
                 (
-                    self.places.absolute(sheet.path),
-                    sheet.changed.isoformat() if sheet.changed else None,
-                    sheet.alternates,
+                    self.places.absolute(each.path),
+                    each.changed.isoformat() if each.changed else None,
+                    each.alternates,
                 )
-                for sheet in plan.sheets
-                if sheet.listed
+                for each in plan.sheets
+                if each.listed
             ]
         )
+        self.pages = len(plan.sheets)
+        self.warnings = (*catalogue.warnings, *self.letters.warnings)
+
+    def wanted(self, progress: Progress | None) -> tuple[dict[str, str], dict[str, str]]:
+        """(file -> digest of its bytes, page -> signature). A page whose signature is known is not made."""
+        wanted = {name: tree.digest(data) for name, data in self.files.items()}
+        signatures = {name: self._pages.signature(sheet) for name, sheet in self.sheets.items()}
+        stamps, known = self.before.stamps, self.before.signatures
+        missing = []
+        for name, signature in signatures.items():
+            if known.get(name) == signature and name in stamps:
+                wanted[name] = stamps[name].digest
+            else:
+                missing.append(name)
+        for count, name in enumerate(missing, 1):
+            data = self._pages.make(self.sheets[name])
+            self.files[name] = data
+            wanted[name] = tree.digest(data)
+            if progress is not None:
+                progress(count, len(missing), "pages")
+        return wanted, signatures
+
+    def data(self, name: str) -> bytes:
+        """The bytes of a file, made now if they were not needed before."""
+        return self.files[name] if name in self.files else self._pages.make(self.sheets[name])

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from newsletter.config import Settings
 from newsletter.content import Catalogue, urls
 from newsletter.content.model import Article, Page, Picture
-from newsletter.content.texts import Reading
+from newsletter.content.reading import Reading
 from newsletter.language import Language
 from newsletter.site.letters import Sent
 from newsletter.site.places import Places

@@ -15,7 +15,6 @@ import ctypes
 import errno
 import fcntl
 import hashlib
-import json
 import os
 import secrets
 import shutil
@@ -26,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from newsletter.errors import CouldNotRun, Finding, Where
-from newsletter.files import sync_folder, write_atomic
+from newsletter.files import sync_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +81,6 @@ def alone(folder: Path) -> Iterator[None]:
 
 def digest(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
-
-
-def read_manifest(file: Path) -> dict[str, Stamp]:
-    """What we wrote last time; empty when nobody remembers."""
-    try:
-        rows = json.loads(file.read_text("utf-8"))
-        return {name: Stamp(*row) for name, row in rows.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
-
-
-def write_manifest(file: Path, stamps: Mapping[str, Stamp]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    rows = {name: [stamp.digest, stamp.size, stamp.mtime] for name, stamp in stamps.items()}
-    write_atomic(file, json.dumps(rows, separators=(",", ":")).encode(), durable=False)
 
 
 def check_place(out: Path, root: Path) -> None:

@@ -1,0 +1,127 @@
+"""A parsed text as bytes for the shelf, and back.
+
+Pickle, but only of the few classes named here: a shelf that somebody tampered
+with can say something wrong, it cannot run anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from newsletter.content import model, prose, source
+from newsletter.content.model import Article, Page
+from newsletter.content.reading import Job, Parsed, Reading
+from newsletter.content.shelf import Shelf, version
+from newsletter.errors import Finding, Level, Where
+
+_KNOWN: dict[tuple[str, str], object] = {
+    (kind.__module__, kind.__qualname__): kind
+    for kind in (
+        model.Article, model.Author, model.Page, model.Picture, model.Reference, model.Review, model.Source,
+        prose.Heading, prose.Link, prose.Shown, Finding, Level, Where, frozenset,
+    )
+}  # fmt: skip
+_DATES = {
+    ("datetime", "date"),
+    ("datetime", "datetime"),
+    ("datetime", "timezone"),
+    ("datetime", "timedelta"),
+}
+
+
+class _Known(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> object:
+        if (module, name) in _KNOWN:
+            return _KNOWN[module, name]
+        if (module, name) in _DATES:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"{module}.{name} is no part of a text")
+
+
+def key(job: Job) -> str:
+    """What a text's result depends on: its bytes, its name, two settings, and our own code."""
+    made = hashlib.blake2b(version(), digest_size=16)
+    made.update(f"{job.path}\0{job.zone}\0{job.health}\0".encode())
+    made.update(job.data)
+    return made.hexdigest()
+
+
+def packed(parsed: Parsed) -> tuple[bytes, bytes]:
+    """(card, fragment): the small part that every build needs, and the HTML that few do."""
+    text, reading = parsed.text, parsed.reading
+    if text is None or reading is None:
+        return pickle.dumps((None, 0, None, parsed.findings), 5), b""
+    fields = (
+        reading.digest,
+        reading.contents,
+        reading.links,
+        reading.pictures,
+        reading.anchors,
+        reading.cited,
+        reading.words,
+        reading.minutes,
+    )
+    card = pickle.dumps((replace(text, body=""), len(text.body), fields, parsed.findings), 5)
+    return card, reading.fragment.encode()
+
+
+def unpacked(card: bytes, data: bytes, made: Callable[[], str]) -> Parsed:
+    """The text again, its body taken from the file's own bytes.
+
+    Raises:
+        pickle.UnpicklingError: the card holds what no text holds.
+    """
+    read: Any = _Known(io.BytesIO(card)).load()
+    text, length, fields, findings = read
+    if text is None:
+        return Parsed(None, None, findings)
+    plain = source.plain(data)
+    whole: Article | Page = replace(text, body=plain[len(plain) - length :])
+    reading: Any = Reading
+    return Parsed(whole, reading(*fields, made), findings)
+
+
+def keep(job: Job, card: bytes, fragment: bytes, shelf: Shelf) -> None:
+    """Put a result on the shelf, unless it depended on the clock."""
+    if b"NL229" in card:
+        return
+    name = key(job)
+    shelf.put(name, card)
+    shelf.put(f"{name}.html", fragment)
+
+
+def recall(job: Job, shelf: Shelf) -> Parsed | None:
+    """The result on the shelf; None when it is not there, or not whole."""
+    name = key(job)
+    card = shelf.get(name)
+    if card is None or not shelf.has(f"{name}.html"):
+        return None
+    try:
+        return unpacked(card, job.data, partial(_fragment, shelf, f"{name}.html"))
+    except (
+        pickle.UnpicklingError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        IndexError,
+        KeyError,
+    ):
+        return None
+
+
+class ShelfDamaged(Exception):
+    """A fragment that was there is not there any more; the shelf must be made anew."""
+
+
+def _fragment(shelf: Shelf, name: str) -> str:
+    data = shelf.get(name)
+    if data is None:
+        raise ShelfDamaged
+    return data.decode()

@@ -1,0 +1,77 @@
+"""Sheets become pages: the body's slots filled, the template rendered, or nothing when all is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from markupsafe import Markup
+
+from newsletter.content import Catalogue, serial
+from newsletter.language import Language
+from newsletter.site import inputs, memory
+from newsletter.site.places import Linker, Pictures
+from newsletter.site.plan import Plan, Sheet
+from newsletter.site.render import Renderer
+
+
+class Pages:
+    """Makes pages of one plan, and says beforehand what each is made of."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        catalogue: Catalogue,
+        linker: Linker,
+        pictures: Pictures,
+        renderer: Renderer,
+    ) -> None:
+        self.plan = plan
+        self.catalogue = catalogue
+        self.linker = linker
+        self.pictures = pictures
+        self.renderer = renderer
+        renderer.environment.globals["draw"] = self._draw
+        self._closures = memory.closures(inputs.templates(renderer.folders))
+        self._chrome = {tag: memory.signature(values) for tag, values in plan.chrome.items()}
+        self._spoken = {tag: Language(tag, "site") for tag in plan.chrome}
+
+    def signature(self, sheet: Sheet) -> str:
+        """A digest of everything the page is made of."""
+        body: object = sheet.html
+        reading = sheet.reading
+        if reading is not None:
+            targets = [
+                self.linker.href(link.target, sheet.language)
+                for link in reading.links
+                if not link.target.startswith("#")
+            ]
+            shown = [self.catalogue.pictures[each.path].digest for each in reading.pictures]
+            body = [reading.digest, targets, shown]
+        return memory.signature(
+            inputs.version(),
+            self._closures.get(sheet.template, ""),
+            self._chrome[sheet.language],
+            sheet.values,
+            body,
+        )
+
+    def make(self, sheet: Sheet) -> bytes:
+        """The page's bytes."""
+        spoken = self._spoken[sheet.language]
+        body = sheet.html
+        if sheet.reading is not None:
+            body = serial.fill(
+                sheet.reading.fragment,
+                lambda target: self.linker.href(target, sheet.language),
+                self.pictures.tag,
+            )
+        values = {
+            "site": self.plan.chrome[sheet.language],
+            "page": {**sheet.values, "body": Markup(body)},  # noqa: S704 - made by our own serialiser, or frozen
+            "_": spoken.gettext,
+            "ngettext": spoken.ngettext,
+        }
+        return self.renderer.render(sheet.template, values).encode()
+
+    def _draw(self, picture: Mapping[str, str]) -> Markup:
+        return Markup(self.pictures.tag({"src": picture["path"], "alt": picture["alt"]}))  # noqa: S704 - rebuilt from known elements
