@@ -206,6 +206,7 @@ def test_two_months_from_markdown_to_inboxes_and_out_again(
     world.end()
     spoken = capfd.readouterr()
     seen = spoken.out + spoken.err + caplog.text
+    assert "uvicorn.access" not in {record.name for record in caplog.records}
     assert one_click.rpartition("/")[2] not in seen, "a token in a log is a key under the mat"
     for address in (ada, boris, clara, dora):
         assert address not in seen
