@@ -15,10 +15,10 @@ from newsletter.errors import CouldNotRun, Finding, Findings
 if TYPE_CHECKING:
     import datetime as dt
 
-    from newsletter.config import Settings
     from newsletter.delivery.ledger import Line, Sum
     from newsletter.delivery.states import State
-    from newsletter.store import Store
+    from newsletter.schedule.month import Decision
+    from newsletter.wiring import House
 
 app = group("account", "Where every reader of an issue stands.")
 deliveries = group("deliveries", "Who was not served, and the operator's word on it.")
@@ -137,7 +137,11 @@ def status(
     """Say where the issues stand: every reader in exactly one place, and the sum that proves it."""
     desk = desk_of(ctx)
     settings = desk.settings()
-    found = [_opened(ctx, period)] if period else _all(ctx)
+    if period:
+        found = [_opened(ctx, period)]
+    else:
+        with desk.house() as house:
+            found = accounts(house)
     if json:
         data_json([_plain(account) for account in found])
         return
@@ -147,21 +151,16 @@ def status(
         desk.say("No issue was opened yet.")
 
 
-def _all(ctx: typer.Context) -> list[Sum]:
+def accounts(house: House) -> list[Sum]:
     """Every issue that was opened. Looking makes no database."""
-    with desk_of(ctx).house() as house:
-        if house.database is not None and not house.database.exists():
-            return []
-        return _accounts(house.store)
-
-
-def _accounts(store: Store) -> list[Sum]:
     import sqlalchemy as sa
 
     from newsletter.delivery.ledger import sums
     from newsletter.store.tables import issues
 
-    with store.read() as tx:
+    if house.database is not None and not house.database.exists():
+        return []
+    with house.store.read() as tx:
         periods = tx.scalars(sa.select(issues.c.period).order_by(issues.c.period)).all()
         return [account for each in periods if (account := sums(tx, each))]
 
@@ -260,19 +259,14 @@ def schedule(
     settings = desk.settings()
     zone = settings.publication.time_zone
     rules = month.Rules(settings.month, zone)
-    opened = {account.period: account for account in _all(ctx)}
-    last = max(opened.values(), key=lambda account: account.period, default=None)
-    decision = month.decide(
-        now(),
-        rules,
-        month.Last(last.period, last.opened_at) if last else None,
-        approved=_approved(settings),
-    )
+    with desk.house() as house:
+        opened = {account.period: account for account in accounts(house)}
+        found = decision(house)
     moments = month.year(rules, year or now().astimezone(zone).year)
     if json:
         data_json(
             {
-                "now": {"verdict": str(decision.verdict), "sentence": decision.sentence},
+                "now": {"verdict": str(found.verdict), "sentence": found.sentence},
                 "due": {str(period): due for period, due in moments},
             }
         )
@@ -281,15 +275,31 @@ def schedule(
         account = opened.get(str(period))
         said = f"  sent {account.opened_at.astimezone(zone):%Y-%m-%d %H:%M}" if account else ""
         data(f"{period}  {due.astimezone(zone):%a %Y-%m-%d %H:%M %Z}{said}")
-    desk.say(decision.sentence)
+    desk.say(found.sentence)
 
 
-def _approved(settings: Settings) -> bool:
+def decision(house: House) -> Decision:
+    """What holds for this month. Opens no vault."""
+    from newsletter.schedule import month
+
+    settings = house.settings
+    rules = month.Rules(settings.month, settings.publication.time_zone)
+    last = max(accounts(house), key=lambda account: account.period, default=None)
+    return month.decide(
+        house.clock(),
+        rules,
+        month.Last(last.period, last.opened_at) if last else None,
+        approved=_approved(house),
+    )
+
+
+def _approved(house: House) -> bool:
     """Whether this month's issue is approved and every byte of it holds."""
     from newsletter.issue import frozen, period
 
+    settings = house.settings
     try:
-        frozen.load(settings, period.at(now(), settings.publication.time_zone))
+        frozen.load(settings, period.at(house.clock(), settings.publication.time_zone))
     except Findings:
         return False
     return True

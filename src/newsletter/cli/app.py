@@ -25,7 +25,7 @@ TABLE = (
     Row("check", "newsletter.cli.words", "everything that is wrong with the texts", "Write"),
     Row("explain", "newsletter.cli.words", "what a finding's code means and the way out", "Write"),
     Row("build", "newsletter.cli.words", "make the website", "Write"),
-    Row("news", "newsletter.cli.news", "what the feeds propose: list, pick", "Write"),
+    Row("news", "newsletter.cli.news", "what the feeds propose: fetch, list, pick", "Write"),
     Row("issue", "newsletter.cli.issue", "draft, show, approve, withdraw, halt", "Send"),
     Row("send", "newsletter.cli.sending", "send an approved issue, once", "Send"),
     Row("run", "newsletter.cli.serve", "serve site and forms; send when it is due", "Send"),
@@ -35,7 +35,10 @@ TABLE = (
     Row(
         "subscribers", "newsletter.cli.people", "import, export, add, show, erase, stats", "Readers"
     ),
-    Row("key", "newsletter.cli.keys", "the key to readers' addresses: new", "Keep"),
+    Row("key", "newsletter.cli.keys", "the key to readers' addresses: new, rotate", "Keep"),
+    Row("doctor", "newsletter.cli.keeping", "look at everything a send depends on", "Keep"),
+    Row("backup", "newsletter.cli.keeping", "the whole store in one encrypted file", "Keep"),
+    Row("restore", "newsletter.cli.keeping", "fill an empty store from a backup", "Keep"),
     Row("completion", "newsletter.cli.shell", "print the completion script of a shell", "Keep"),
 )
 """Every command that works, in the order of a month. One line each; no stubs."""

@@ -105,6 +105,14 @@ def coloured(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+COLOURS = {"red": "31", "green": "32", "yellow": "33"}
+
+
+def coloured_text(text: str, colour: str) -> str:
+    """`text` for stdout, coloured where that is a terminal that wants it."""
+    return f"\x1b[{COLOURS[colour]}m{text}\x1b[0m" if coloured(sys.stdout) else text
+
+
 def find_root() -> Path:
     """The nearest folder at or above the working one that holds newsletter.toml; else the working folder."""
     try:

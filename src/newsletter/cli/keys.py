@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from newsletter.cli.desk import CONFIGURATION, data, desk_of, examples
+from newsletter.cli.desk import CONFIGURATION, data, desk_of, examples, now
 from newsletter.cli.lazy import group
 
 app = group("key", "The key that opens readers' addresses. It never lies with the data.")
@@ -38,6 +38,21 @@ def new(
     desk.say("Keep a copy apart from every backup: without this file no address can be read again.")
 
 
-@app.callback()
-def _group() -> None:
-    """The key that opens readers' addresses. It never lies with the data."""
+@app.command(epilog=examples("newsletter key rotate"))
+def rotate(ctx: typer.Context) -> None:
+    """Make a new key and seal every address anew, while everything runs. Old links go on working.
+
+    The key file keeps its name; the old key is kept beside it, because older
+    backups open with it alone. Interrupted, it goes on when it is run again.
+    """
+    from newsletter.subscribers.rotation import rotate as renew
+
+    desk = desk_of(ctx)
+    with desk.house() as house, desk.progress() as progress:
+        path = house.key.path
+        assert path is not None, "a key from the environment has a file"
+        done = renew(house.store, path, now(), progress=progress)
+    desk.say(f"{done.resealed:,} addresses sealed anew; {path} holds the new key")
+    if done.kept:
+        data(str(done.kept))
+        desk.say("the old key lies there; move it to where the old backups are")

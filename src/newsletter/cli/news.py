@@ -19,6 +19,27 @@ if TYPE_CHECKING:
 app = group("news", "What the feeds propose; the editor picks.")
 
 
+@app.command(epilog=examples("newsletter news fetch", "newsletter news fetch --force"))
+def fetch(
+    ctx: typer.Context,
+    force: Annotated[bool, typer.Option("--force", help="ask feeds that are not due, too")] = False,
+) -> None:
+    """Get the feeds of content/feeds.toml, politely; say how each of them does. Picks nothing."""
+    desk = desk_of(ctx)
+    from newsletter.news.fetch import fetch as get
+    from newsletter.news.item import State
+
+    settings = desk.settings()
+    found = get(settings, now(), force=force)
+    for health in found:
+        data(f"{health.feed.id}  {health.state}  {health.items} items  {health.problem}".rstrip())
+    failed = sum(health.state is State.FAILED for health in found)
+    desk.say(
+        f"{len(found)} feeds, {failed} failed" if found else "content/feeds.toml names no feed"
+    )
+    desk.say("next: newsletter news list")
+
+
 @app.command("list", epilog=examples("newsletter news list", "newsletter news list --json"))
 def list_(
     ctx: typer.Context,

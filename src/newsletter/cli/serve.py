@@ -30,6 +30,8 @@ MONTH_SECONDS = 20
 """How often it is asked whether an issue is due, and what is open goes on."""
 SITE_SECONDS = 30
 """How late an article that waited for its moment may appear."""
+RETENTION_SECONDS = 3600
+"""What is kept no longer goes within the hour."""
 NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 REST_SECONDS = 30.0
 """How long a relay that does not answer, or refuses us, is left alone."""
@@ -112,6 +114,7 @@ def keep(desk: Desk, house: House, asked: threading.Event, next_change: dt.datet
             [
                 local.Duty("month", MONTH_SECONDS, duties.month),
                 local.Duty("site", SITE_SECONDS, duties.site),
+                local.Duty("retention", RETENTION_SECONDS, duties.retention),
             ],
             asked,
             duties.trouble,
@@ -151,6 +154,21 @@ class Duties:
         """Make the site anew when a date makes it another one: an article was waiting for it."""
         if now() >= self._next_change:
             self._next_change = rebuild(self._desk, self._house)
+
+    def retention(self) -> None:
+        """Delete what is kept no longer."""
+        from newsletter.subscribers.retention import Terms, tidy
+
+        kept = self._house.settings.retention
+        terms = Terms(
+            unconfirmed=dt.timedelta(hours=kept.unconfirmed_hours),
+            left_address=dt.timedelta(days=kept.left_address_days),
+            withdrawn_evidence=dt.timedelta(days=kept.withdrawn_evidence_days),
+        )
+        done = tidy(self._house.store, terms, now())
+        gone = done.unconfirmed + done.left + done.evidence
+        if gone:
+            self._desk.say(f"retention: {gone:,} that are kept no longer were deleted")
 
     def trouble(self, duty: str, error: Exception) -> None:
         """Tell what keeps a duty from being done, once, in the shape of every finding."""
