@@ -56,6 +56,9 @@ def server() -> Iterator[Server]:
             request = b""
             while b"\r\n\r\n" not in request:
                 piece = line.recv(65536)
+                if piece[:1] == b"\x16":  # somebody speaks TLS to us
+                    line.sendall(reply(400))
+                    return
                 if not piece:
                     return
                 request += piece
