@@ -111,6 +111,7 @@ class _Build:
         self.drafts = drafts
         self.progress = progress
         self.file = folder / f"{tree.digest(str(out.resolve()).encode())}.json"
+        self.spare = self.file.with_suffix(".tree")
         self.clock = Clock()
 
     def run(self, *, cache: bool) -> BuildReport:
@@ -126,7 +127,7 @@ class _Build:
             wanted, signatures = made.wanted(self.progress)
             self.clock.lap("pages")
             self.out.parent.mkdir(parents=True, exist_ok=True)
-            switched, stamps = tree.publish(self.out, wanted, made.data, before.stamps)
+            switched, stamps = tree.publish(self.out, wanted, made.data, before.stamps, self.spare)
             self.clock.lap("write")
             if shelf is not None:
                 shelf.save()
@@ -196,7 +197,7 @@ class _Build:
         remembered = memory.read(self.file).stamps
         wrong = sorted(set(remembered) ^ set(wanted))
         with tempfile.TemporaryDirectory() as scratch:
-            tree.publish(Path(scratch) / "site", wanted, anew.data, {})
+            tree.publish(Path(scratch) / "site", wanted, anew.data, {}, Path(scratch) / "spare")
             for name in wanted:
                 with suppress(OSError):
                     if (self.out / name).read_bytes() == (

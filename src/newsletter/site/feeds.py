@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -96,9 +97,12 @@ def _moment(moment: dt.datetime) -> str:
     return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]")
+
+
 def clean(text: str) -> str:
     """Without the control characters that XML 1.0 has no way to write."""
-    return "".join(letter for letter in text if letter in "\t\n" or letter >= " ")
+    return _CONTROL.sub("", text)
 
 
 def sitemap(pages: Sequence[tuple[str, str | None, Sequence[tuple[str, str]]]]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from urllib.parse import quote, urlsplit
@@ -9,6 +10,8 @@ from urllib.parse import quote, urlsplit
 from newsletter.content import Catalogue, links, urls
 from newsletter.content.pictures import Drawn
 from newsletter.content.serial import attribute
+
+_PLAIN = re.compile(r"[A-Za-z0-9/._-]*")
 
 
 class Places:
@@ -22,7 +25,8 @@ class Places:
 
     def at(self, path: str) -> str:
         """A path as it stands in a page's link."""
-        return quote(self.prefix + path, safe="/:@!$&'()*+,;=~-._%")
+        path = self.prefix + path
+        return path if _PLAIN.fullmatch(path) else quote(path, safe="/:@!$&'()*+,;=~-._%")
 
     def absolute(self, path: str) -> str:
         return self.origin + self.at(path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,6 +73,9 @@ class Planner:
         self.languages = settings.publication.languages
         self.spoken = {tag: Language(tag, "site") for tag in self.languages}
         self.by_language = {tag: catalogue.in_language(tag) for tag in self.languages}
+        self.rows: dict[str, Values] = {}
+        self.cards: dict[str, Values] = {}
+        self.days: dict[tuple[dt.date, str], Values] = {}
         self.by_topic: dict[tuple[str, str], list[Article]] = {}
         for article in catalogue.articles:
             for topic in article.topics:
@@ -408,9 +412,9 @@ class Planner:
                 if other is not article:
                     scores[other.id] = scores.get(other.id, 0) + 1
                     found[other.id] = other
-        return sorted(
-            found.values(), key=lambda one: (-scores[one.id], -one.published.timestamp(), one.id)
-        )[:3]
+        return heapq.nsmallest(
+            3, found.values(), key=lambda one: (-scores[one.id], -one.published.timestamp(), one.id)
+        )
 
     def _standing(self, tag: str) -> Iterator[Sheet]:
         pages = [
@@ -524,13 +528,21 @@ class Planner:
     # -- small values ------------------------------------------------------------
 
     def _card(self, article: Article) -> Values:
-        return {
-            **self._row(article),
-            "picture": self._picture(article.picture, decorative=True),
-            "minutes": self._minutes(self.catalogue.reading(article), article.language),
-        }
+        if article.source.path not in self.cards:
+            self.cards[article.source.path] = {
+                **self._row(article),
+                "picture": self._picture(article.picture, decorative=True),
+                "minutes": self._minutes(self.catalogue.reading(article), article.language),
+            }
+        return self.cards[article.source.path]
 
     def _row(self, article: Article) -> Values:
+        """What a list shows of an article; made once, shown in many lists."""
+        if article.source.path not in self.rows:
+            self.rows[article.source.path] = self._made_row(article)
+        return self.rows[article.source.path]
+
+    def _made_row(self, article: Article) -> Values:
         return {
             "href": self.places.at(urls.article_path(article, self.languages)),
             "title": article.title,
@@ -561,7 +573,9 @@ class Planner:
         return self._date(self._local(moment), tag)
 
     def _date(self, day: dt.date, tag: str) -> Values:
-        return {"iso": day.isoformat(), "text": self.spoken[tag].date(day)}
+        if (day, tag) not in self.days:
+            self.days[day, tag] = {"iso": day.isoformat(), "text": self.spoken[tag].date(day)}
+        return self.days[day, tag]
 
     def _month(self, period: str, tag: str) -> str:
         year, month = period.split("-")

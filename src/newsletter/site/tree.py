@@ -1,9 +1,11 @@
 """The whole site changes at once: a next tree is made beside it, then the two change names.
 
     files ─► differences from what lies there ─► none? nothing is touched
-          ─► next tree: hard links for what is the same, new files for what is not
-          ─► flushed to the disk ─► next and old exchange names ─► old is deleted
+          ─► spare tree: hard links for what is the same, new files for what is not
+          ─► flushed to the disk ─► spare and site exchange names
 
+The old site stays as the next spare, so the next build touches only what
+differs from the build before.
 A reader, a crash or a full disk sees the old site or the new one. Files in the
 folder that we did not write (a CNAME, a proof of ownership) are carried over;
 files we wrote before and no longer make are left behind.
@@ -16,11 +18,10 @@ import errno
 import fcntl
 import hashlib
 import os
-import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,34 +139,32 @@ def publish(
     wanted: Mapping[str, str],
     make: Callable[[str], bytes],
     before: Mapping[str, Stamp],
-    *,
-    keep_foreign: bool = True,
+    spare: Path,
 ) -> tuple[Switched, dict[str, Stamp]]:
     """Make `out` hold the `wanted` files (name -> digest), each from `make(name)` if it is not there yet.
 
-    `before` is the manifest of the last publication. The result's manifest has
-    every wanted file.
+    `before` is what we know of the files in `out`; `spare` is where the next
+    tree is made (beside `out` when that is another file system) and where the
+    old one is kept for the next time, so that only what differs is touched.
+    The result tells of every wanted file.
 
     Raises:
         CouldNotRun: the disk is full, or a folder may not be written.
     """
-    recover(out)
-    same = {
-        name
-        for name, wish in wanted.items()
-        if (stamp := before.get(name)) and stamp.digest == wish and still_ours(out, name, stamp)
-    }
+    spare = place_of_spare(out, spare)
+    recover(out, spare)
+    old = {name: found for name, stamp in before.items() if (found := _inode(out, name, stamp))}
+    same = {name for name, wish in wanted.items() if name in old and before[name].digest == wish}
     changed = [name for name in wanted if name not in same]
     gone = [name for name in before if name not in wanted and os.path.lexists(out / name)]
     if not changed and not gone and out.is_dir():
         return Switched(0, len(same), 0), {name: before[name] for name in wanted}
-    following = out.with_name(f".{out.name}.next-{secrets.token_hex(4)}")
     try:
-        stamps = _fill(following, out, wanted, same, make, before, foreign=keep_foreign)
-        _flush(following, changed if out.is_dir() else [])
-        _exchange(following, out)
+        stamps = _fill(spare, out, wanted, {name: old[name] for name in same}, make, before)
+        _flush(spare, changed if out.is_dir() else [])
+        _exchange(spare, out)
     except OSError as error:
-        shutil.rmtree(following, ignore_errors=True)
+        shutil.rmtree(spare, ignore_errors=True)
         what = (
             "the disk is full"
             if error.errno == errno.ENOSPC
@@ -179,62 +178,102 @@ def publish(
                 help="nothing was changed; make room or check the rights of the folder, then build again",
             )
         ) from error
-    except BaseException:
-        shutil.rmtree(following, ignore_errors=True)
-        raise
     return Switched(len(changed), len(same), len(gone)), stamps
 
 
+def place_of_spare(out: Path, spare: Path) -> Path:
+    """`spare`, or a hidden folder beside `out` when the two lie on different file systems."""
+    try:
+        near = os.stat(out.parent).st_dev == os.stat(spare.parent).st_dev  # noqa: PTH116
+    except OSError:
+        near = False
+    return spare if near else out.with_name(f".{out.name}.next")
+
+
+def _inode(out: Path, name: str, stamp: Stamp) -> int:
+    """The inode of a file that still holds what we wrote; 0 when it does not."""
+    return os.stat(f"{out}/{name}").st_ino if still_ours(out, name, stamp) else 0  # noqa: PTH116
+
+
 def _fill(
-    following: Path,
+    spare: Path,
     out: Path,
     wanted: Mapping[str, str],
-    same: set[str],
+    same: Mapping[str, int],
     make: Callable[[str], bytes],
     before: Mapping[str, Stamp],
-    *,
-    foreign: bool,
 ) -> dict[str, Stamp]:
-    """Make the next tree; what is the same is the same file on the disk."""
+    """Make the spare tree the next one; what is the same is the same file on the disk."""
     stamps: dict[str, Stamp] = {}
+    there = _files(spare)
     made: set[str] = set()
-    os.mkdir(following)  # noqa: PTH102 - no parents: beside `out` or not at all
-    base, old = str(following), str(out)
+    foreign = {
+        name: inode
+        for name, inode in _files(out).items()
+        if name not in before and name not in wanted
+    }
+    base, old = str(spare), str(out)
+    for name in [name for name in there if name not in wanted and there[name] != foreign.get(name)]:
+        os.unlink(f"{base}/{name}")  # noqa: PTH108
+    for name, inode in {**same, **foreign}.items():
+        if there.get(name) != inode:
+            _room(base, name, made, occupied=name in there and (name in wanted or name in foreign))
+            _link(f"{old}/{name}", f"{base}/{name}")
     for name, wish in wanted.items():
-        folder = name.rpartition("/")[0]
-        if folder not in made:
-            os.makedirs(f"{base}/{folder}", exist_ok=True)  # noqa: PTH103
-            made.add(folder)
-        path = f"{base}/{name}"
         if name in same:
-            _link(f"{old}/{name}", path)
             stamps[name] = before[name]
-            continue
-        stamps[name] = _write(path, make(name), wish)
-    if foreign and out.is_dir():
-        _carry_over(out, following, set(before) | set(wanted))
+        else:
+            _room(base, name, made, occupied=name in there)
+            stamps[name] = _write(f"{base}/{name}", make(name), wish)
+    _prune(base)
     return stamps
 
 
+def _room(base: str, name: str, made: set[str], *, occupied: bool) -> None:
+    """The folder for a file, and nothing in the file's place."""
+    folder = name.rpartition("/")[0]
+    if folder not in made:
+        os.makedirs(f"{base}/{folder}", exist_ok=True)  # noqa: PTH103
+        made.add(folder)
+    if occupied:
+        with suppress(FileNotFoundError):
+            os.unlink(f"{base}/{name}")  # noqa: PTH108
+
+
+def _files(folder: Path) -> dict[str, int]:
+    """Every file (and link) below a folder: name -> inode."""
+    found: dict[str, int] = {}
+    queue = [""]
+    while queue:
+        place = queue.pop()
+        try:
+            with os.scandir(f"{folder}/{place}") as entries:
+                for entry in entries:
+                    name = f"{place}{entry.name}"
+                    if entry.is_dir(follow_symlinks=False):
+                        queue.append(f"{name}/")
+                    else:
+                        found[name] = entry.inode()
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def _prune(base: str) -> None:
+    """Take away folders in which nothing is left."""
+    for folder, folders, files in os.walk(base, topdown=False):
+        if (
+            not files
+            and folder != base
+            and not any(os.path.lexists(f"{folder}/{each}") for each in folders)
+        ):
+            os.rmdir(folder)  # noqa: PTH106
+
+
 def _write(path: str, data: bytes, wish: str) -> Stamp:
-    with open(path, "wb") as file:  # noqa: PTH123 - twice as fast as Path, ten thousand times
+    with open(path, "xb") as file:  # noqa: PTH123 - twice as fast as Path, ten thousand times; x: never into a shared file
         file.write(data)
     return Stamp(wish, len(data), os.stat(path).st_mtime_ns)  # noqa: PTH116
-
-
-def _carry_over(out: Path, following: Path, ours: set[str]) -> None:
-    """Take along what somebody else put into the folder."""
-    for folder, folders, files in os.walk(out):
-        place = Path(folder).relative_to(out)
-        links = [name for name in folders if (Path(folder) / name).is_symlink()]
-        for name in [*files, *links]:
-            relative = (place / name).as_posix()
-            if relative in ours:
-                continue
-            target = following / relative
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if not os.path.lexists(target):
-                _link(str(out / relative), str(target))
 
 
 def _link(source: str, target: str) -> None:
@@ -288,7 +327,7 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
-def _exchange(following: Path, out: Path) -> None:
+def _exchange(spare: Path, out: Path) -> None:
     """Give the next tree the site's name, in one step where the system can.
 
     Linux: renameat2(2) with RENAME_EXCHANGE; macOS: renamex_np(2) with
@@ -296,15 +335,13 @@ def _exchange(following: Path, out: Path) -> None:
     and `recover` puts the old one back if the power goes just then.
     """
     if not os.path.lexists(out):
-        following.rename(out)
-    elif _swap(following, out):
-        shutil.rmtree(following, ignore_errors=True)
-    else:
+        spare.rename(out)
+    elif not _swap(spare, out):
         aside = out.with_name(f".{out.name}.old")
         shutil.rmtree(aside, ignore_errors=True)
         out.rename(aside)
-        following.rename(out)
-        shutil.rmtree(aside, ignore_errors=True)
+        spare.rename(out)
+        aside.rename(spare)
     sync_folder(out.parent)
 
 
@@ -322,11 +359,14 @@ def _swap(one: Path, other: Path) -> bool:
     return False
 
 
-def recover(out: Path) -> None:
-    """Tidy up after a build that died: put an old site back, delete half trees."""
+def recover(out: Path, spare: Path) -> None:
+    """Put the old site back where a build died between two renames."""
     aside = out.with_name(f".{out.name}.old")
-    if aside.is_dir() and not os.path.lexists(out):
-        aside.rename(out)
-    for left in [*out.parent.glob(f".{out.name}.next-*"), aside]:
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
+    if aside.is_dir():
+        if os.path.lexists(out):
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            aside.rename(out)
+    if spare.is_symlink() or (os.path.lexists(spare) and not spare.is_dir()):
+        spare.unlink()
+    spare.mkdir(parents=True, exist_ok=True)
