@@ -1,9 +1,9 @@
-"""The send loop: N connections, N threads, one ledger writer.
+"""The send loop: N connections, N threads, one writer of the ledger at a time.
 
-    claim a batch -> commit (durable) -> witness
-    each worker:  asks with what its last try came to
-    this thread:  settle the last, begin the next, ONE commit -> answer
-    worker:       compose, socket, outcome -> asks again
+    worker      hands in what its last message came to, asks for the next
+    the pen     claim a batch -> commit (durable) -> witness
+                settle the last, begin the next, ONE commit for all who asked
+    worker      compose, socket, outcome -> hands it in
 
 The commit that marks a row SENDING comes before its MAIL FROM; the commit that
 records an outcome comes before that connection's next message. So a process
@@ -20,7 +20,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from queue import Empty, SimpleQueue
 
 from sqlalchemy.engine import Connection
 
@@ -29,7 +28,7 @@ from newsletter.delivery.ledger import LEASE, Job, Lane, whereabouts
 from newsletter.delivery.outcome import Envelope, Kind, Outcome, Stage, Transport, boot_seconds
 from newsletter.delivery.press import Press
 from newsletter.delivery.states import State
-from newsletter.delivery.worker import Order, Word, Worker
+from newsletter.delivery.worker import Done, Order, Rest, Worker
 from newsletter.store import Store
 
 
@@ -84,11 +83,11 @@ class Pace:
     retries: tuple[float, ...] = (1.0, 3.0, 10.0)
 
 
-BATCH = 32
+BATCH = 64
 """Claims per connection and batch: what a power cut may put in doubt on SQLite."""
 RENEW_SECONDS = 60.0
-TICK_SECONDS = 0.2
-"""How soon the stop event is seen when no worker says anything."""
+TICK_SECONDS = 0.1
+"""How soon the stop event is seen; how often progress is told."""
 BURST, AMONG = 5, 20
 """This many 5.7.x (or damaged rows) among the last so many tries are about us, not about readers."""
 ABORT_SECONDS = 2.0
@@ -118,8 +117,24 @@ def send(
     return run.go()
 
 
+@dataclass(slots=True)
+class _Ask:
+    """A worker's word to the ledger, and the answer to it."""
+
+    worker: Worker
+    done: Done | None
+    wants: bool
+    answer: Order | Rest | None = None
+    answered: bool = False
+
+
 class _Run:
-    """One run of the loop. Every method runs in the caller's thread: the ledger has one writer."""
+    """One run of the loop.
+
+    Whoever holds `pen` is the ledger's one writer, and writes for everybody
+    who has asked by then: the busier it is, the more messages share a commit,
+    and no thread waits for another to wake up.
+    """
 
     progress: Progress | None = None
     witness: Callable[[int], None] | None = None
@@ -135,103 +150,90 @@ class _Run:
         stop: threading.Event,
     ) -> None:
         self.store, self.press, self.lanes, self.pace = store, press, lanes, pace
-        self.clock, self.stop = clock, stop
+        self.transport, self.clock, self.stop = transport, clock, stop
         self.sender = secrets.token_hex(8)
-        self.desk: SimpleQueue[Word] = SimpleQueue()
         self.halt = threading.Event()
-        self.workers: set[Worker] = set()
-        self.hungry: deque[Worker] = deque()
+        self.pen = threading.Lock()
+        self.asks: deque[_Ask] = deque()
+        self.workers: list[Worker] = []
         self.flying: dict[Worker, Job] = {}
         self.pool: deque[Job] = deque()
+        self.unsettled: list[Done] = []
         self.ended: Counter[State] = Counter()
         self.recent: deque[bool] = deque(maxlen=AMONG)
-        self.unsettled: list[tuple[Job, Outcome]] = []
-        self.dry = False
         self.why = self.unreachable = ""
+        self.failure: BaseException | None = None
+        self.over = False
         self.begun = self.renewed = time.monotonic()
         self.next_at = 0.0
-        self.deadline: float | None = None
         self.total = 0
-        self.transport = transport
 
     def go(self) -> Report:
         with self.store.write() as tx:
             ledger.register(tx, self.sender, whereabouts.here(), self.clock())
             self.total = sum(ledger.waiting(tx, lane, self.clock()) for lane in self.lanes)
         try:
-            if self.total:
-                self._hire()
-                while self.workers:
-                    self._turn(self._hear())
+            self._hire()
+            self._watch()
         finally:
             self._finish()
+        if self.failure is not None:
+            raise self.failure
         return self._report()
 
     def _hire(self) -> None:
         for _ in range(min(self.pace.connections, self.total)):
-            worker = Worker(self.transport, self._compose, self.desk, self.halt, self.pace.retries)
-            self.workers.add(worker)
+            worker = Worker(self.transport, self._compose, self, self.halt, self.pace.retries)
+            self.workers.append(worker)
             worker.start()
 
     def _compose(self, job: Job, dot_before: float) -> tuple[Envelope, bytes]:
         return self.press.compose(job, self.clock(), dot_before)
 
-    def _hear(self) -> list[Word]:
-        """What workers say now; empty after a tick of silence."""
-        wait = TICK_SECONDS
-        if self.hungry and self.pool:
-            wait = min(wait, max(0.0, self.next_at - time.monotonic()))
-        try:
-            words = [self.desk.get(timeout=wait)]
-        except Empty:
-            return []
-        while len(words) < 2 * self.pace.connections:
-            try:
-                words.append(self.desk.get_nowait())
-            except Empty:
-                break
-        return words
+    # What workers call, in their threads.
 
-    def _turn(self, words: list[Word]) -> None:
-        """Settle, claim, begin, commit, hand out: one round."""
-        for word in words:
-            self._note(word)
-        self._watch_stop()
-        if not self.halt.is_set():
-            self._refill()
-        served: list[tuple[Worker, Order]] = []
-        settled = len(self.unsettled)
-        if settled or (self.hungry and self.pool and not self.halt.is_set()):
-            with self.store.write(durable=False) as tx:
-                self._settle(tx)
-                while (order := self._next(tx)) is not None:
-                    served.append((self.hungry.popleft(), order))
-        self.unsettled.clear()
-        for worker, order in served:
-            self.flying[worker] = order.job
-            worker.orders.put(order)
-        if self.halt.is_set() or (self.dry and not self.pool):
-            while self.hungry:
-                self.hungry.popleft().orders.put(None)
-        if self.progress is not None and settled:
-            self.progress(sum(self.ended.values()), self.total, "sending")
+    def exchange(self, worker: Worker, done: Done | None, *, wants: bool) -> Order | Rest | None:
+        ask = _Ask(worker, done, wants)
+        self.asks.append(ask)
+        with self.pen:
+            if not ask.answered and not self.over:
+                try:
+                    self._turn()
+                except BaseException as error:  # noqa: BLE001 - told to the caller of `send`
+                    self.failure = self.failure or error
+                    self.halt.set()
+        return ask.answer
 
-    def _note(self, word: Word) -> None:
-        if word.done is not None:
-            self.flying.pop(word.worker, None)
-            self.unsettled.append(word.done)
-        if word.wants:
-            self.hungry.append(word.worker)
-        if word.gone:
-            self.workers.discard(word.worker)
-        if word.trouble is not None:
-            self._trouble(word.trouble)
-
-    def _trouble(self, trouble: Outcome) -> None:
-        """A worker cannot reach the relay and goes home; the others go on."""
+    def trouble(self, trouble: Outcome) -> None:
+        """This worker goes home; the others go on, unless it is us whom the relay refuses."""
         if trouble.kind is Kind.OUR_FAULT:
             self._pause(f"the relay refuses us at {_said(trouble)}")
         self.unreachable = f"the relay does not answer: {_said(trouble)}"
+
+    # What happens under the pen.
+
+    def _turn(self) -> None:
+        """Settle, claim, begin, commit, answer: one round for everybody who has asked."""
+        asks = [self.asks.popleft() for _ in range(len(self.asks))]
+        for ask in asks:
+            if ask.done is not None:
+                self.flying.pop(ask.worker, None)
+                self.unsettled.append(ask.done)
+        if self.stop.is_set():
+            self.halt.set()
+        hungry = [ask for ask in asks if ask.wants and not self.halt.is_set()]
+        if hungry:
+            self._refill(len(hungry))
+        if self.unsettled or (hungry and self.pool):
+            with self.store.write(durable=False) as tx:
+                self._settle(tx)
+                for ask in hungry:
+                    ask.answer = self._next(tx)
+            self.unsettled.clear()
+        for ask in asks:
+            if isinstance(ask.answer, Order):
+                self.flying[ask.worker] = ask.answer.job
+            ask.answered = True
 
     def _pause(self, why: str) -> None:
         self.why = self.why or why
@@ -239,8 +241,9 @@ class _Run:
 
     def _settle(self, tx: Connection) -> None:
         """Write down what came of the tries since the last commit."""
+        now = self.clock()
         for job, outcome in self.unsettled:
-            state = ledger.settle(tx, job, outcome, self.sender, self.clock())
+            state = ledger.settle(tx, job, outcome, self.sender, now)
             if state is not None:
                 self.ended[state] += 1
             self.recent.append(_about_us(outcome))
@@ -249,10 +252,13 @@ class _Run:
             elif sum(self.recent) >= BURST:
                 self._pause(f"message after message fails for our sake: {_said(outcome)}")
 
-    def _next(self, tx: Connection) -> Order | None:
-        """Begin the next job for the first hungry worker; None when there is none, or it is not time."""
-        if self.halt.is_set() or not self.hungry or time.monotonic() < self.next_at:
+    def _next(self, tx: Connection) -> Order | Rest | None:
+        """Begin the next job. Rest: it is not its time yet. None: there is none."""
+        if self.halt.is_set() or not self.pool:
             return None
+        early = self.next_at - time.monotonic()
+        if early > 0:
+            return Rest(early)
         while self.pool:
             job = self.pool.popleft()
             dot_before = boot_seconds() + DOT_WITHIN
@@ -263,20 +269,16 @@ class _Run:
                 return Order(job, dot_before)
             if ledger.fence(tx, job, self.sender, self.clock()):
                 self.ended[State.EXCLUDED] += 1
-        return None
+        return Rest(0)  # all of them were fenced off; there may be more
 
-    def _refill(self) -> None:
-        """Claim when the pool runs low; renew the lease when it is time."""
-        renew = time.monotonic() - self.renewed > RENEW_SECONDS
-        if not renew and (not self.hungry or len(self.pool) >= len(self.hungry)):
+    def _refill(self, hungry: int) -> None:
+        """Claim when the pool runs low, durably, and tell the witness."""
+        if len(self.pool) >= hungry:
             return
         tick = None
         with self.store.write() as tx:
             self.press.vault.follow(tx)
-            self.renewed = time.monotonic()
-            if not ledger.renew(tx, self.sender, self.clock()):
-                self._pause("another sender took this one for dead")
-                self.pool.clear()
+            if not self._renewed(tx):
                 return
             wanted = BATCH * self.pace.connections - len(self.pool)
             for lane in self.lanes:
@@ -285,41 +287,66 @@ class _Run:
                 self.pool += jobs
                 if jobs and lane.period is not None:
                     tick = ledger.clock.advance(tx)
-            self.dry = wanted > 0
         if tick is not None and self.witness is not None:
             self.witness(tick)
 
-    def _watch_stop(self) -> None:
-        if self.stop.is_set() or self.halt.is_set():
-            self.halt.set()
-            now = time.monotonic()
-            if self.deadline is None:
-                self.deadline = now + self.pace.drain_seconds
-            elif now > self.deadline:
-                self._abort()
+    def _renewed(self, tx: Connection) -> bool:
+        """Keep the lease. A sender that was taken for dead begins nothing more."""
+        self.renewed = time.monotonic()
+        if ledger.renew(tx, self.sender, self.clock()):
+            return True
+        self._pause("another sender took this one for dead")
+        self.pool.clear()
+        return False
 
-    def _abort(self) -> None:
+    # What the caller's thread does meanwhile.
+
+    def _watch(self) -> None:
+        """Wait for the workers; pass the stop on, keep the lease, tell the progress."""
+        deadline = None
+        while any(worker.is_alive() for worker in self.workers):
+            self._pass(TICK_SECONDS)
+            if self.stop.is_set():
+                self.halt.set()
+            if self.halt.is_set():
+                deadline = deadline or time.monotonic() + self.pace.drain_seconds
+                if time.monotonic() > deadline:
+                    return
+            if time.monotonic() - self.renewed > RENEW_SECONDS:
+                with self.pen, self.store.write() as tx:
+                    self._renewed(tx)
+            self._tell()
+
+    def _pass(self, seconds: float) -> None:
+        """Let time pass: until the first living worker is done, at most `seconds`."""
         for worker in self.workers:
-            worker.connection.abort()
-        if self.deadline is not None and time.monotonic() > self.deadline + ABORT_SECONDS:
-            self.workers.clear()  # a thread that does not even notice a cut holds no hope
+            if worker.is_alive():
+                worker.join(seconds)
+                return
+
+    def _tell(self) -> None:
+        if self.progress is not None and (done := self.ended.total()):
+            self.progress(done, self.total, "sending")
 
     def _finish(self) -> None:
         """Whatever happened: no thread keeps a row, and nothing is left claimed."""
         self.halt.set()
-        for worker in self.workers:
-            worker.connection.abort()
-            worker.orders.put(None)
         until = time.monotonic() + ABORT_SECONDS
-        while self.flying and self.workers and time.monotonic() < until:
-            for word in self._hear():
-                self._note(word)
-        silent = Outcome(Kind.IN_DOUBT, Stage.TERMINATOR, reply="stopped without an answer")
-        self.unsettled += [(job, silent) for job in self.flying.values()]
-        with self.store.write() as tx:
-            self._settle(tx)
-            ledger.return_(tx, self.sender)
-            ledger.sign_off(tx, self.sender)
+        for worker in self.workers:
+            if worker.is_alive():
+                worker.connection.abort()
+        for worker in self.workers:
+            worker.join(max(0.0, until - time.monotonic()))
+        with self.pen:
+            self.over = True
+            silent = Outcome(Kind.IN_DOUBT, Stage.TERMINATOR, reply="stopped without an answer")
+            self.unsettled += [ask.done for ask in self.asks if ask.done is not None]
+            self.unsettled += [(job, silent) for job in self.flying.values()]
+            with self.store.write() as tx:
+                self._settle(tx)
+                ledger.return_(tx, self.sender)
+                ledger.sign_off(tx, self.sender)
+        self._tell()
 
     def _report(self) -> Report:
         with self.store.read() as tx:

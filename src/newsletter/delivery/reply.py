@@ -94,6 +94,6 @@ def scrub(text: str, recipient: str = "") -> str:
     """The server's words without any address, and without the recipient's local part."""
     text = _ADDRESS.sub("(address)", _UNPRINTABLE.sub(" ", text))
     local = recipient.partition("@")[0]
-    if local:
+    if local and local.lower() in text.lower():  # a pattern for each reader would be compiled anew
         text = re.sub(rf"(?<!\w){re.escape(local)}(?!\w)", "(address)", text, flags=re.IGNORECASE)
     return text[:KEPT].strip()

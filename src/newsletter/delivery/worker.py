@@ -1,6 +1,7 @@
 """One worker: a thread with a connection of its own. It knows the network and no database.
 
-ready -> ask -> (job begun and committed) -> compose -> send -> ask, with the outcome
+dial -> desk.exchange(what the last one came to) -> an order, begun and committed
+     -> compose -> send -> dial ...
 """
 
 from __future__ import annotations
@@ -8,13 +9,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from queue import SimpleQueue
+from typing import Protocol
 
 from newsletter.delivery.ledger import Job
 from newsletter.delivery.outcome import Envelope, Kind, Outcome, Stage, Transport
 
 Compose = Callable[[Job, float], tuple[Envelope, bytes]]
 """A job and the moment its final dot must be written by -> envelope and message."""
+
+Done = tuple[Job, Outcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,29 +29,34 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """What a worker says: what its last job came to, whether it wants another, what troubles it."""
+class Rest:
+    """Ask again in so many seconds."""
 
-    worker: Worker
-    done: tuple[Job, Outcome] | None = None
-    wants: bool = False
-    trouble: Outcome | None = None
-    gone: bool = False
+    seconds: float
+
+
+class Desk(Protocol):
+    """The ledger's side. Workers call it from their own threads."""
+
+    def exchange(self, worker: Worker, done: Done | None, *, wants: bool) -> Order | Rest | None:
+        """Hand in what the last order came to and get the next; None: go home."""
+        ...
+
+    def trouble(self, trouble: Outcome) -> None:
+        """The relay cannot be reached, or refuses us."""
+        ...
 
 
 class Worker(threading.Thread):
-    """Orders come in through `orders` (None: go home), words go out through `desk`."""
-
     def __init__(
         self,
         transport: Transport,
         compose: Compose,
-        desk: SimpleQueue[Word],
+        desk: Desk,
         halt: threading.Event,
         retries: Sequence[float],
     ) -> None:
         super().__init__(name="sender", daemon=True)
-        self.orders: SimpleQueue[Order | None] = SimpleQueue()
         self.connection = transport.connect()
         self._compose = compose
         self._desk = desk
@@ -60,24 +68,28 @@ class Worker(threading.Thread):
             self._work()
         finally:
             self.connection.close()
-            self._desk.put(Word(self, gone=True))
 
     def _work(self) -> None:
-        done: tuple[Job, Outcome] | None = None
+        done: Done | None = None
         while True:
             if done is not None and done[1].kind is not Kind.ACCEPTED:
                 # The line may be cut: say what came of it before dialling again.
-                self._desk.put(Word(self, done))
+                self._desk.exchange(self, done, wants=False)
                 done = None
             trouble = self._dial()
-            self._desk.put(Word(self, done, wants=trouble is None, trouble=trouble))
-            done = None
             if trouble is not None:
+                if done is not None:
+                    self._desk.exchange(self, done, wants=False)
+                self._desk.trouble(trouble)
                 return
-            order = self.orders.get()
-            if order is None:
+            answer = self._desk.exchange(self, done, wants=True)
+            done = None
+            if answer is None:
                 return
-            done = (order.job, self._try(order))
+            if isinstance(answer, Rest):
+                self._halt.wait(answer.seconds)
+            else:
+                done = (answer.job, self._try(answer))
 
     def _dial(self) -> Outcome | None:
         """Open the connection if it is not; a relay that is just starting gets a few tries."""

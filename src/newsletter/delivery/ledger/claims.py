@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from newsletter.delivery.ledger import swift
 from newsletter.delivery.ledger.lanes import Job, Lane
 from newsletter.delivery.states import State
 from newsletter.store.tables import deliveries, issues, notices, subscribers, suppressions
@@ -94,44 +94,30 @@ def _job(lane: Lane, row: Any) -> Job:
 
 def begin(tx: Connection, job: Job, sender: str) -> bool:
     """CLAIMED -> SENDING under the guard. False: fenced off; the caller asks `fence` for the reason."""
-    changed = tx.execute(_begin(job.lane.table), {"job": job.id, "sender": sender})
-    return changed.rowcount == 1
+    statement = _BEGIN_ISSUE if job.lane.period is not None else _BEGIN_NOTICE
+    return swift.run(tx, statement, {"job": job.id, "sender": sender}) == 1
 
 
-@cache
-def _begin(table: sa.Table) -> sa.Update:
-    return (
-        sa.update(table)
-        .where(
-            table.c.id == sa.bindparam("job"),
-            table.c.state == State.CLAIMED.value,
-            table.c.claim_id == sa.bindparam("sender"),
-            _guard(table),
-        )
-        .values(state=State.SENDING.value, attempts=table.c.attempts + 1)
-    )
+_BEGIN_ISSUE = """
+UPDATE deliveries SET state = 'sending', attempts = attempts + 1
+WHERE id = :job AND state = 'claimed' AND claim_id = :sender AND EXISTS (
+    SELECT 1 FROM subscribers
+    WHERE subscribers.id = deliveries.subscriber_id
+    AND subscribers.state = 'confirmed'
+    AND subscribers.consent_epoch = deliveries.consent_epoch
+    AND NOT EXISTS (
+        SELECT 1 FROM suppressions WHERE suppressions.key = subscribers.suppression_key))
+"""
 
-
-def _guard(table: sa.Table) -> sa.ColumnElement[bool]:
-    """The person may have this mail at this very moment."""
-    same = sa.and_(
-        subscribers.c.id == table.c.subscriber_id,
-        subscribers.c.consent_epoch == table.c.consent_epoch,
-    )
-    if table is notices:
-        # Who asked is no confirmed reader yet; who left may still see their data;
-        # a word goes to the publisher.
-        there = subscribers.c.id == table.c.subscriber_id
-        return sa.or_(
-            table.c.kind == "word",
-            sa.exists().where(same),
-            sa.and_(table.c.kind == "data", sa.exists().where(there)),
-        )
-    return sa.exists().where(
-        same,
-        subscribers.c.state == "confirmed",
-        ~sa.exists().where(suppressions.c.key == subscribers.c.suppression_key),
-    )
+# Who asked is no confirmed reader yet; who left may still see their data; a
+# word goes to the publisher.
+_BEGIN_NOTICE = """
+UPDATE notices SET state = 'sending', attempts = attempts + 1
+WHERE id = :job AND state = 'claimed' AND claim_id = :sender AND (kind = 'word' OR EXISTS (
+    SELECT 1 FROM subscribers
+    WHERE subscribers.id = notices.subscriber_id
+    AND (notices.kind = 'data' OR subscribers.consent_epoch = notices.consent_epoch)))
+"""
 
 
 def fence(tx: Connection, job: Job, sender: str, now: dt.datetime) -> str | None:

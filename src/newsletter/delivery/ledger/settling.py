@@ -8,17 +8,16 @@ a late answer still counts as evidence on an IN_DOUBT row, and on nothing else.
 from __future__ import annotations
 
 import datetime as dt
-from functools import cache
 from typing import assert_never
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from newsletter.delivery import ladder
+from newsletter.delivery.ledger import swift
 from newsletter.delivery.ledger.lanes import Job
 from newsletter.delivery.outcome import Kind, Outcome, Stage
 from newsletter.delivery.states import State
-from newsletter.store.tables import attempts
 
 BEFORE_RCPT = frozenset(
     {Stage.CONNECT, Stage.GREETING, Stage.HELLO, Stage.STARTTLS, Stage.AUTH, Stage.MAIL}
@@ -56,25 +55,27 @@ def settle(
 ) -> State | None:
     """Record what the attempt came to; the row's new state, or None when the answer came too late for it."""
     after = state_after(outcome.kind)
-    changed = tx.execute(
-        _settle(job.lane.table),
+    changed = swift.run(
+        tx,
+        _SETTLE_ISSUE if job.lane.period is not None else _SETTLE_NOTICE,
         {
             "job": job.id,
             "sender": sender,
             "attempt": job.attempt,
             "after": after.value,
             "why": _reason(outcome) if after is not State.ACCEPTED else None,
-            "due": due_after(outcome, job.attempt, now),
+            "due": swift.milliseconds(due_after(outcome, job.attempt, now)),
             "keeps": sender if after is State.IN_DOUBT else None,
-            "ended": None if after in (State.DEFERRED, State.QUEUED) else now,
+            "ended": None if after in (State.DEFERRED, State.QUEUED) else swift.milliseconds(now),
         },
     )
-    tx.execute(
+    swift.run(
+        tx,
         _ATTEMPT,
         {
-            "delivery_id": job.id,
-            "claim_id": sender,
-            "ended_at": now,
+            "job": job.id,
+            "sender": sender,
+            "now": swift.milliseconds(now),
             "outcome": outcome.kind.value,
             "stage": outcome.stage.value,
             "code": outcome.code,
@@ -82,30 +83,19 @@ def settle(
             "reply": outcome.reply,
         },
     )
-    return after if changed.rowcount else _late(tx, job, outcome, sender, now)
+    return after if changed else _late(tx, job, outcome, sender, now)
 
 
-_ATTEMPT = sa.insert(attempts)
-
-
-@cache
-def _settle(table: sa.Table) -> sa.Update:
-    return (
-        sa.update(table)
-        .where(
-            table.c.id == sa.bindparam("job"),
-            table.c.state == State.SENDING.value,
-            table.c.claim_id == sa.bindparam("sender"),
-            table.c.attempts == sa.bindparam("attempt"),
-        )
-        .values(
-            state=sa.bindparam("after"),
-            reason=sa.bindparam("why"),
-            due_at=sa.bindparam("due"),
-            claim_id=sa.bindparam("keeps"),
-            settled_at=sa.bindparam("ended"),
-        )
-    )
+_SETTLE_ISSUE = """
+UPDATE deliveries
+SET state = :after, reason = :why, due_at = :due, claim_id = :keeps, settled_at = :ended
+WHERE id = :job AND state = 'sending' AND claim_id = :sender AND attempts = :attempt
+"""
+_SETTLE_NOTICE = _SETTLE_ISSUE.replace("deliveries", "notices")
+_ATTEMPT = """
+INSERT INTO attempts (delivery_id, claim_id, ended_at, outcome, stage, code, enhanced, reply)
+VALUES (:job, :sender, :now, :outcome, :stage, :code, :enhanced, :reply)
+"""
 
 
 def _reason(outcome: Outcome) -> str:
