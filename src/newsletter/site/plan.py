@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,6 +72,7 @@ class Planner:
         self.languages = settings.publication.languages
         self.spoken = {tag: Language(tag, "site") for tag in self.languages}
         self.by_language = {tag: catalogue.in_language(tag) for tag in self.languages}
+        self.rank = {one.source.path: place for place, one in enumerate(catalogue.articles)}
         self.rows: dict[str, Values] = {}
         self.cards: dict[str, Values] = {}
         self.days: dict[tuple[dt.date, str], Values] = {}
@@ -412,9 +412,9 @@ class Planner:
                 if other is not article:
                     scores[other.id] = scores.get(other.id, 0) + 1
                     found[other.id] = other
-        return heapq.nsmallest(
-            3, found.values(), key=lambda one: (-scores[one.id], -one.published.timestamp(), one.id)
-        )
+        return sorted(
+            found.values(), key=lambda one: (-scores[one.id], self.rank[one.source.path])
+        )[:3]
 
     def _standing(self, tag: str) -> Iterator[Sheet]:
         pages = [

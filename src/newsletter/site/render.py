@@ -7,7 +7,6 @@ from pathlib import Path
 
 from jinja2 import (
     Environment,
-    FileSystemBytecodeCache,
     FileSystemLoader,
     StrictUndefined,
     TemplateError,
@@ -19,16 +18,6 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from newsletter import resources
 from newsletter.errors import Finding, Findings, Where
-
-
-def _compiled(root: Path) -> FileSystemBytecodeCache | None:
-    """Where compiled templates are kept; Jinja2 finds them by a digest of their source."""
-    folder = root / ".cache" / "site" / "templates"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return FileSystemBytecodeCache(str(folder))
 
 
 class Renderer:
@@ -45,7 +34,6 @@ class Renderer:
             lstrip_blocks=True,
             keep_trailing_newline=True,
             auto_reload=False,
-            bytecode_cache=_compiled(root),
         )
 
     def render(self, name: str, values: Mapping[str, object]) -> str:
