@@ -1,0 +1,165 @@
+"""doctor, backup, restore and key rotate, through the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyrage
+import pytest
+
+from newsletter.inbox import Inbox
+
+Newsletter = Callable[..., Any]
+
+
+def _doctor(newsletter: Newsletter, *more: str) -> dict[str, dict[str, Any]]:
+    return {each["what"]: each for each in json.loads(newsletter("doctor", "--json", *more).out)}
+
+
+def test_a_fresh_publication_is_well_but_for_the_relay(
+    letter: Path, newsletter: Newsletter
+) -> None:
+    ran = newsletter("doctor")
+
+    assert ran.code == 1
+    assert "error[NL148]" in ran.err
+    assert ran.out.count("\nno  ") == 1
+    assert newsletter("doctor", "--offline").code == 0
+    assert not (letter / "subscribers" / "newsletter.db").exists()
+
+
+def test_doctor_says_which_files_are_in_force(letter: Path, newsletter: Newsletter) -> None:
+    newsletter("subscribers", "add", "anna@example.org")
+
+    seen = _doctor(newsletter, "--offline")
+
+    assert str(letter / "newsletter.toml") in seen["configuration"]["says"]
+    assert str(letter / "subscribers" / "newsletter.db") in seen["database"]["says"]
+    assert "opens this database" in seen["key"]["says"]
+    assert "anna" not in json.dumps(seen)
+
+
+def test_a_relay_that_answers_is_well(letter: Path, newsletter: Newsletter) -> None:
+    with Inbox() as inbox:
+        file = letter / "newsletter.toml"
+        file.write_text(
+            file.read_text("utf-8").replace("port = 2525", f"port = {inbox.smtp_port}"), "utf-8"
+        )
+
+        ran = newsletter("doctor")
+
+    assert ran.code == 0
+    assert "answers and lets us in" in ran.out
+    assert inbox.messages == ()
+
+
+def test_a_missing_key_is_one_finding_and_the_rest_is_looked_at(
+    letter: Path, newsletter: Newsletter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NEWSLETTER_KEY_FILE")
+
+    seen = _doctor(newsletter, "--offline")
+
+    assert seen["key"]["findings"][0]["code"] == "NL501"
+    assert seen["month"]["findings"] == []
+
+
+def test_a_damaged_database_is_found(letter: Path, newsletter: Newsletter) -> None:
+    newsletter("subscribers", "add", "anna@example.org")
+    file = letter / "subscribers" / "newsletter.db"
+    with sqlite3.connect(file) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.execute("PRAGMA writable_schema=ON")
+        database.execute("UPDATE sqlite_schema SET rootpage=3 WHERE name='suppressions'")
+    database.close()
+
+    assert _doctor(newsletter, "--offline")["database"]["findings"][0]["code"] == "NL145"
+
+
+def test_evidence_that_was_changed_is_found(letter: Path, newsletter: Newsletter) -> None:
+    wording = next((letter / "content/consent/en").iterdir()).read_text("utf-8").strip()
+    consent = '"' + wording.replace('"', '""') + '"'
+    (letter.parent / "in.csv").write_text(
+        f"address,consented_at,source,consent_text\nben@example.org,2025-05-01,form,{consent}\n",
+        "utf-8",
+    )
+    newsletter("subscribers", "import", "../in.csv")
+    whole = _doctor(newsletter, "--offline")["evidence"]
+    with sqlite3.connect(letter / "subscribers" / "newsletter.db") as database:
+        database.execute("UPDATE consent_payloads SET payload = replace(payload, '2025', '2024')")
+    database.close()
+
+    broken = _doctor(newsletter, "--offline")["evidence"]
+
+    assert whole["findings"] == []
+    assert broken["findings"][0]["code"] == "NL146"
+
+
+def test_a_torn_journal_is_told_and_is_no_error(letter: Path, newsletter: Newsletter) -> None:
+    newsletter("subscribers", "add", "anna@example.org")
+    newsletter("subscribers", "erase", "anna@example.org", "--yes")
+    journal = letter / "subscribers" / "journal.jsonl"
+    journal.write_bytes(b'{"torn\n' + journal.read_bytes())
+
+    ran = newsletter("doctor", "--offline")
+
+    assert "warning[NL147]" in ran.err
+    assert ran.code == 0
+
+
+def test_a_list_is_backed_up_lost_and_restored(letter: Path, newsletter: Newsletter) -> None:
+    identity = pyrage.x25519.Identity.generate()
+    (letter.parent / "identity").write_text(str(identity), "utf-8")
+    with (letter / "newsletter.toml").open("a", encoding="utf-8") as file:
+        file.write(f'\n[backup]\nrecipients = ["{identity.to_public()}"]\n')
+    for name in ("anna", "ben"):
+        newsletter("subscribers", "add", f"{name}@example.org")
+    made = newsletter("backup", "../b.age")
+    newsletter("subscribers", "erase", "ben@example.org", "--yes")
+    for file in (letter / "subscribers").glob("newsletter.db*"):
+        file.unlink()
+
+    back = newsletter("restore", "../b.age", "--identity", "../identity")
+    anna = json.loads(newsletter("subscribers", "show", "anna@example.org", "--json").out)
+    ben = json.loads(newsletter("subscribers", "show", "ben@example.org", "--json").out)
+
+    assert (made.code, back.code) == (0, 0)
+    assert anna["state"] == "pending"
+    assert (ben["state"], list(ben["suppressed"])) == ("gone", ["erased"])
+
+
+def test_a_restored_store_sends_nothing_until_it_is_adopted(
+    letter: Path, newsletter: Newsletter
+) -> None:
+    newsletter("subscribers", "add", "anna@example.org")
+    shutil.copy(letter / "subscribers" / "newsletter.db", letter.parent / "old.db")
+    newsletter("doctor", "--adopt", "--offline")
+    witness = letter / "subscribers" / "witness.json"
+    seen = json.loads(witness.read_text("utf-8"))
+    witness.write_text(json.dumps({**seen, "clock": 41, "last": "2026-01"}), "utf-8")
+
+    behind = _doctor(newsletter, "--offline")["witness"]
+    adopted = newsletter("doctor", "--adopt", "--offline")
+    after = _doctor(newsletter, "--offline")["witness"]
+
+    assert behind["findings"][0]["code"] == "NL702"
+    assert adopted.code == 0
+    assert "0 who were waiting are in doubt now" in adopted.err
+    assert after["findings"] == []
+
+
+def test_a_rotated_key_opens_what_the_old_one_closed(letter: Path, newsletter: Newsletter) -> None:
+    newsletter("subscribers", "add", "anna@example.org")
+    before = (letter.parent / "letter.key").read_bytes()
+
+    ran = newsletter("key", "rotate")
+
+    assert ran.code == 0
+    assert (letter.parent / "letter.key").read_bytes() != before
+    assert Path(ran.out.strip()).read_bytes() == before
+    assert newsletter("subscribers", "show", "anna@example.org").code == 0
