@@ -10,18 +10,28 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.errors import CouldNotRun, Finding
-from newsletter.store import Store
-from newsletter.subscribers import address, consent, exporting, people, stats, suppression
+from newsletter.store import Store, tables
+from newsletter.subscribers import (
+    address,
+    consent,
+    exporting,
+    importing,
+    people,
+    stats,
+    suppression,
+)
 from newsletter.subscribers.columns import in_a_cell, out_of_a_cell
 from newsletter.subscribers.csvfile import LONGEST_LINE, CsvFile, Row
-from newsletter.subscribers.importing import MOST_FINDINGS, Report, import_file
+from newsletter.subscribers.importing import MOST_FINDINGS, Reconfirm, Report, import_file
+from newsletter.subscribers.rootkey import RootKey
 from newsletter.subscribers.seen import Seen
 from newsletter.subscribers.states import Reason, State
-from newsletter.subscribers.vault import Vault
+from newsletter.subscribers.vault import Vault, unlock
 from newsletter.subscribers.wordings import Shown
 
 HEADER = "address,language,consent_text,consented_at,method\n"
@@ -259,6 +269,140 @@ def test_more_findings_than_anybody_reads_are_counted(bring: Import) -> None:
     report = bring("address\n" + "nobody\n" * (MOST_FINDINGS + 500))
     assert len(report.findings) == MOST_FINDINGS
     assert (report.not_listed, report.refused) == (500, MOST_FINDINGS + 500)
+
+
+EXPORTS = {
+    "listmonk": (
+        "uuid,email,name,attributes,status,created_at,updated_at",
+        '3f,{0},Reader,"{{""city"": ""Bonn""}}",enabled,2025-01-01,2025-01-01',
+        "3f,{0},Reader,{{}},blocklisted,2025-01-01,2025-01-01",
+    ),
+    "Mailchimp": (
+        "Email Address,First Name,MEMBER_RATING,OPTIN_TIME,OPTIN_IP,CONFIRM_TIME,CONFIRM_IP,EUID,UNSUB_TIME",
+        "{0},Reader,2,2025-01-01 10:00:00,192.0.2.1,2025-01-01 10:05:00,192.0.2.1,abc,",
+        "{0},Reader,2,2025-01-01 10:00:00,192.0.2.1,2025-01-01 10:05:00,192.0.2.1,abc,2025-02-01 09:00:00",
+    ),
+    "Ghost": (
+        "id,email,name,note,subscribed_to_emails,complimentary_plan,stripe_customer_id,created_at,deleted_at,labels,tiers",
+        "1,{0},Reader,,true,false,,2025-01-01T10:00:00.000Z,,,",
+        "1,{0},Reader,,false,false,,2025-01-01T10:00:00.000Z,,,",
+    ),
+    "Substack": (
+        "email,active_subscription,expiry,plan,email_disabled,created_at,first_payment_at",
+        "{0},false,,other,false,2025-01-01T10:00:00.000Z,",
+        "{0},false,,other,true,2025-01-01T10:00:00.000Z,",
+    ),
+    "Buttondown": (
+        "id,creation_date,email_address,notes,metadata,tags,type,source",
+        '1,2025-01-01,{0},,{{}},"a,b",regular,form',
+        "1,2025-01-01,{0},,{{}},,unsubscribed,form",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("program", EXPORTS)
+def test_another_programs_export_is_known_by_its_header_and_not_believed(
+    bring: Import, program: str
+) -> None:
+    head, here, gone = EXPORTS[program]
+    rows = [here.format("here@example.org"), gone.format("gone@example.org")]
+    report = bring("\n".join([head, *rows]))
+    assert (report.format, report.imported, report.away) == (program, 0, 1)
+    assert told(report) == [("NL526", 2)]
+    assert "which words" in report.findings[0].what
+
+
+@pytest.mark.parametrize("program", EXPORTS)
+def test_evidence_columns_may_be_added_to_another_programs_export(
+    store: Store, vault: Vault, bring: Import, program: str
+) -> None:
+    head, here, gone = EXPORTS[program]
+    proof = ",I agree,2025-01-01T10:05:00Z"
+    rows = [here.format("here@example.org") + proof, gone.format("gone@example.org") + proof]
+    report = bring("\n".join([head + ",consent_text,consented_at", *rows]))
+    assert (report.imported, report.away, report.findings) == (1, 1, [])
+    found = find(store, vault, "here@example.org")
+    assert found is not None
+    with store.read() as tx:
+        [(_, payload)] = consent.evidence(tx, found.evidence_key)
+    assert (payload["method"], payload["given_at"]) == ("imported", "2025-01-01T10:05Z")
+    assert payload["source"] in (program, "form")  # Buttondown says itself where
+
+
+@pytest.mark.parametrize("program", EXPORTS)
+def test_with_reconfirm_everybody_is_asked_and_nobody_is_believed(
+    store: Store, vault: Vault, bring: Import, now: dt.datetime, wording: Shown, program: str
+) -> None:
+    queued: list[tuple[people.Asked, str]] = []
+    reconfirm = Reconfirm(
+        {"en": wording.hash}, lambda _tx, asked, language: queued.append((asked, language))
+    )
+    head, here, gone = EXPORTS[program]
+    rows = [here.format("here@example.org"), gone.format("gone@example.org")]
+    for _ in range(2):
+        report = bring("\n".join([head, *rows]), reconfirm=reconfirm)
+    assert (report.imported, report.here_already, report.away) == (0, 1, 1)
+    found = find(store, vault, "here@example.org")
+    assert found is not None
+    assert (found.state, found.consent_epoch) == (State.PENDING, 0)
+    [(asked, language)] = queued
+    assert (asked.subscriber_id, language, asked.send_notice) == (found.id, "en", True)
+    assert asked.confirmation_id is not None
+    later = now + dt.timedelta(days=13)
+    with store.write() as tx:
+        done = people.confirm(tx, asked.confirmation_id, later)
+        [(_, payload)] = consent.evidence(tx, found.evidence_key)
+    assert done.outcome is people.Outcome.CONFIRMED
+    assert (payload["method"], payload["wording"]) == ("double opt-in", wording.hash)
+
+
+def test_a_file_without_a_header_does_not_show_the_address_on_its_first_line(
+    bring: Import,
+) -> None:
+    with pytest.raises(CouldNotRun) as error:
+        bring("secret@example.org,en\nsecret2@example.org,en\n")
+    assert "secret" not in repr(error.value.findings)
+
+
+def test_a_long_list_into_an_empty_store_is_one_write_with_all_its_indexes(
+    store: Store, vault: Vault, bring: Import, monkeypatch: pytest.MonkeyPatch, now: dt.datetime
+) -> None:
+    monkeypatch.setattr(importing, "LONG", 5)
+    monkeypatch.setattr(importing, "BATCH", 3)
+    with store.write() as tx:
+        key = vault.suppression_key(read("r4@example.org"))
+        suppression.add(tx, key, Reason.ERASED, now)
+    rows = [f"r{n}@example.org,en,{GOOD}" for n in (*range(10), 3)]
+    report = bring(HEADER + "\n".join(rows))
+    assert (report.imported, report.twice_in_file, report.suppressed) == (9, 1, 1)
+    with store.read() as tx:
+        indexes = {index["name"] for index in sa.inspect(tx).get_indexes("subscribers")}
+        assert consent.verify(tx) == consent.Verdict(9, 9, None)
+    assert {"uq_subscribers_address_index", "uq_subscribers_link_id"} <= indexes
+    again = bring(HEADER + "\n".join(rows))
+    assert (again.imported, again.here_already) == (0, 9)
+
+
+def test_a_long_list_that_is_stopped_leaves_an_empty_store_as_it_was(
+    sqlite_store: Store, root: RootKey, now: dt.datetime, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(importing, "LONG", 5)
+    monkeypatch.setattr(importing, "BATCH", 3)
+    vault = unlock(sqlite_store, root, now)
+    path = tmp_path / "list.csv"
+    path.write_text(HEADER + "".join(f"r{n}@example.org,en,{GOOD}\n" for n in range(10)))
+
+    def stop(done: int, total: int, label: str) -> None:
+        if done > 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_file(sqlite_store, vault, path, now, languages=("en",), progress=stop)
+    with sqlite_store.read() as tx:
+        assert tx.execute(sa.select(tables.subscribers.c.id)).all() == []
+        assert len(sa.inspect(tx).get_indexes("subscribers")) == len(tables.subscribers.indexes)
+    assert import_file(sqlite_store, vault, path, now, languages=("en",)).imported == 10
 
 
 @given(st.binary(max_size=400))

@@ -22,12 +22,14 @@ class Moment(sa.TypeDecorator[dt.datetime]):
     impl = sa.BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: dt.datetime | None, dialect: Dialect) -> int | None:
-        if value is None:
-            return None
+    @staticmethod
+    def milliseconds(value: dt.datetime) -> int:
         if value.tzinfo is None:
             raise ValueError("a moment without a zone is no moment")
         return round(value.timestamp() * 1000)
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else self.milliseconds(value)
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> dt.datetime | None:
         return None if value is None else dt.datetime.fromtimestamp(value / 1000, dt.UTC)
@@ -75,9 +77,9 @@ keyring = sa.Table(
 subscribers = sa.Table(
     "subscribers", metadata,
     sa.Column("id", sa.Text, primary_key=True, comment="128 random bits, lower-case hex"),
-    sa.Column("link_id", sa.LargeBinary(8), nullable=False, unique=True, comment="64 random bits: the name of this row in a mail's token"),
+    sa.Column("link_id", sa.LargeBinary(8), nullable=False, comment="64 random bits: the name of this row in a mail's token"),
     sa.Column("address", sa.LargeBinary, nullable=False, comment="generation, nonce, AES-256-GCM; AAD table, column, id"),
-    sa.Column("address_index", sa.LargeBinary(32), nullable=False, unique=True, comment="HMAC-SHA-256 under the index key: the way to find a row, and the reason nobody is here twice"),
+    sa.Column("address_index", sa.LargeBinary(32), nullable=False, comment="HMAC-SHA-256 under the index key: the way to find a row, and the reason nobody is here twice"),
     sa.Column("suppression_key", sa.LargeBinary(32), nullable=False, index=True, comment="HMAC-SHA-256 under the suppression key: excluding is a join"),
     sa.Column("evidence_key", sa.LargeBinary(32), nullable=False, comment="HMAC-SHA-256 under the evidence key: finds the consents, also after this row is gone"),
     sa.Column("language", sa.Text, nullable=False, comment="BCP 47"),
@@ -88,6 +90,9 @@ subscribers = sa.Table(
     sa.Column("left_at", Moment),
     _one_of("state", ("pending", "confirmed", "unsubscribed"), "state"),
     sa.Index("ix_subscribers_state_language", "state", "language"),
+    # Unique indexes and not constraints: the first import of a long list makes them at its end.
+    sa.Index("uq_subscribers_link_id", "link_id", unique=True),
+    sa.Index("uq_subscribers_address_index", "address_index", unique=True),
     comment="People. Erased is gone.",
 )  # fmt: skip
 

@@ -73,7 +73,7 @@ def read(text: str, *, smtputf8: bool = True) -> Address | Refusal:
         return Refusal.EMPTY
     if len(text) > LONGEST:
         return Refusal.TOO_LONG
-    if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") for character in text):
+    if not text.isprintable() and any(map(_is_control, text)):
         return Refusal.CONTROL
     local, _, domain = text.rpartition("@")
     if ASCII_LOCAL.fullmatch(local):
@@ -92,6 +92,11 @@ def read(text: str, *, smtputf8: bool = True) -> Address | Refusal:
     if found.smtputf8 and not smtputf8:
         return Refusal.NEEDS_SMTPUTF8
     return _sized(found.local_part, found.ascii_domain.lower())
+
+
+def _is_control(character: str) -> bool:
+    """Controls, invisible formatting, lone surrogates, line and paragraph separators."""
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def again(mailbox: str) -> Address:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-import secrets
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,7 +24,8 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from newsletter.store.tables import consent_payloads, consents
+from newsletter.store.bulk import insert_all
+from newsletter.store.tables import Moment, consent_payloads, consents
 
 GENESIS = b"\0" * 32
 SALT_BYTES = 16
@@ -87,24 +88,18 @@ def append_all(tx: Connection, payloads: Iterable[tuple[bytes, str]], now: dt.da
     """Add (evidence_key, payload) pairs to the chain, in order, in two statements."""
     seq, chain = _head(tx)
     links, kept = [], []
+    recorded_at = Moment.milliseconds(now)
     for evidence_key, payload in payloads:
-        salt = secrets.token_bytes(SALT_BYTES)
+        salt = os.urandom(SALT_BYTES)
         digest = _digest(salt, payload)
         seq += 1
         chain = _chained(chain, seq, digest)
-        links.append({"seq": seq, "salted_digest": digest, "chain": chain})
-        kept.append(
-            {
-                "seq": seq,
-                "evidence_key": evidence_key,
-                "recorded_at": now,
-                "salt": salt,
-                "payload": payload,
-            }
-        )
-    if links:
-        tx.execute(consents.insert(), links)
-        tx.execute(consent_payloads.insert(), kept)
+        links.append((seq, digest, chain))
+        kept.append((seq, evidence_key, recorded_at, salt, payload))
+    insert_all(tx, consents, ("seq", "salted_digest", "chain"), links)
+    insert_all(
+        tx, consent_payloads, ("seq", "evidence_key", "recorded_at", "salt", "payload"), kept
+    )
 
 
 def evidence(tx: Connection, evidence_key: bytes) -> list[tuple[int, dict[str, object]]]:

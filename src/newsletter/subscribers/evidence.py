@@ -7,6 +7,7 @@ Nobody is believed without evidence: which words, when, and how (GDPR Art.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass
 
 from newsletter.subscribers import consent, wordings
@@ -16,6 +17,9 @@ LONGEST_TEXT = 20_000
 
 LONGEST_NOTE = 200
 """Characters of "how" and "where"."""
+
+
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,28 @@ class Claim:
 class Proof:
     """A claim that holds: its record, and the wording to keep if it came as text."""
 
-    record: consent.Record
     shown: wordings.Shown
     given_at: dt.datetime
+    payload: str
+    """The record as the chain keeps it."""
+
+
+class Reader:
+    """Reads claims, each different one once: rows of a list are often alike."""
+
+    def __init__(self, known: dict[str, wordings.Shown], now: dt.datetime) -> None:
+        self._known = known
+        self._now = now
+        self._read: dict[tuple[Claim, str], Proof | str] = {}
+
+    def read(self, claim: Claim, language: str) -> Proof | str:
+        """As the function `read`."""
+        found = self._read.get((claim, language))
+        if found is None:
+            if len(self._read) > 10_000:  # a time of its own in every row: memory stays flat
+                self._read.clear()
+            found = self._read[claim, language] = read(claim, language, self._known, self._now)
+        return found
 
 
 def read(
@@ -84,7 +107,7 @@ def read(
         asked_at=asked_at,
         given_at=given_at,
     )
-    return Proof(record, found, given_at)
+    return Proof(found, given_at, record.payload())
 
 
 def moment(text: str) -> dt.datetime | None:
@@ -100,4 +123,4 @@ def moment(text: str) -> dt.datetime | None:
 
 
 def _has_controls(text: str) -> bool:
-    return any(ord(character) < 32 or 127 <= ord(character) < 160 for character in text)
+    return CONTROLS.search(text) is not None

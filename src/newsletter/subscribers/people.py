@@ -179,7 +179,7 @@ def ask(
         if found.state is State.CONFIRMED or _asked_enough(tx, found.id, "confirm", now):
             return Asked(found.id, None, send_notice=False, consent_epoch=epoch)
         _take_spelling(tx, vault, found.id, address)
-    confirmation_id = _link(
+    confirmation_id = link(
         tx, subscriber_id, "confirm", wording_hash, language, now, now + valid_for
     )
     return Asked(subscriber_id, confirmation_id, send_notice=True, consent_epoch=epoch)
@@ -191,15 +191,23 @@ def _insert(tx: Connection, vault: Vault, address: Address, language: str, now: 
     return str(row["id"])
 
 
-def new_row(vault: Vault, address: Address, language: str, now: dt.datetime) -> dict[str, Any]:
-    """The row of somebody who just asked."""
+def new_row(
+    vault: Vault,
+    address: Address,
+    language: str,
+    now: dt.datetime,
+    *,
+    index: bytes | None = None,
+    suppression_key: bytes | None = None,
+) -> dict[str, Any]:
+    """The row of somebody who just asked; hashes that are known already need not be made again."""
     subscriber_id = secrets.token_hex(16)
     return {
         "id": subscriber_id,
         "link_id": secrets.token_bytes(8),
         "address": vault.seal_address(subscriber_id, address),
-        "address_index": vault.index(address),
-        "suppression_key": vault.suppression_key(address),
+        "address_index": index or vault.index(address),
+        "suppression_key": suppression_key or vault.suppression_key(address),
         "evidence_key": vault.evidence_key(address),
         "language": language,
         "state": State.PENDING.value,
@@ -240,7 +248,7 @@ def _take_spelling(tx: Connection, vault: Vault, subscriber_id: str, address: Ad
     )
 
 
-def _link(
+def link(
     tx: Connection,
     subscriber_id: str,
     purpose: str,
@@ -249,6 +257,7 @@ def _link(
     now: dt.datetime,
     expires_at: dt.datetime,
 ) -> bytes:
+    """A new link of `purpose`; its name."""
     confirmation_id = secrets.token_bytes(8)
     tx.execute(
         confirmations.insert().values(
@@ -274,19 +283,19 @@ def _void_links(tx: Connection, subscriber_id: str) -> None:
 
 def confirm(tx: Connection, confirmation_id: bytes, now: dt.datetime) -> Confirmed:
     """The token of a confirmation mail was POSTed (`vault.read_confirm_token`)."""
-    link = tx.execute(
+    asked = tx.execute(
         sa.select(confirmations).where(
             confirmations.c.id == confirmation_id, confirmations.c.purpose == "confirm"
         )
     ).first()
-    found = find(tx, link.subscriber_id) if link else None
-    if link is None or found is None:
+    found = find(tx, asked.subscriber_id) if asked else None
+    if asked is None or found is None:
         return Confirmed(Outcome.STALE)
-    if link.used_at is not None or found.state is State.CONFIRMED:
+    if asked.used_at is not None or found.state is State.CONFIRMED:
         if found.state is not State.CONFIRMED:
             return Confirmed(Outcome.STALE)
         return Confirmed(Outcome.ALREADY, found.id, found.language)
-    if link.expires_at <= now:
+    if asked.expires_at <= now:
         return Confirmed(Outcome.STALE)
     if suppression.closed(tx, found.suppression_key, Door.FORM, now):
         return Confirmed(Outcome.BLOCKED)
@@ -299,25 +308,25 @@ def confirm(tx: Connection, confirmation_id: bytes, now: dt.datetime) -> Confirm
         .values(
             state=after(found.state, Event.CONFIRM).value,
             consent_epoch=found.consent_epoch + 1,
-            language=link.language,
-            requested_at=link.asked_at,
+            language=asked.language,
+            requested_at=asked.asked_at,
             confirmed_at=now,
             left_at=None,
         )
     )
     suppression.lift_by_opt_in(tx, found.suppression_key, now)
-    wording = wordings.find(tx, link.wording_hash or "")
+    wording = wordings.find(tx, asked.wording_hash or "")
     record = consent.Record(
         consent.Happened.GIVEN,
-        wording=link.wording_hash,
-        language=wording.language if wording else link.language,
+        wording=asked.wording_hash,
+        language=wording.language if wording else asked.language,
         method=consent.Method.DOUBLE_OPT_IN,
-        asked_at=link.asked_at,
+        asked_at=asked.asked_at,
         mailed_at=_mailed_at(tx, found.id, confirmation_id),
         given_at=now,
     )
     consent.append(tx, found.evidence_key, record, now)
-    return Confirmed(Outcome.CONFIRMED, found.id, link.language)
+    return Confirmed(Outcome.CONFIRMED, found.id, asked.language)
 
 
 def _mailed_at(tx: Connection, subscriber_id: str, confirmation_id: bytes) -> dt.datetime | None:
@@ -401,8 +410,8 @@ def ask_data(tx: Connection, subscriber_id: str, now: dt.datetime) -> Asked:
     found = find(tx, subscriber_id)
     if found is None or _asked_enough(tx, subscriber_id, "data", now):
         return Asked(found.id if found else None, None, send_notice=False)
-    link = _link(tx, found.id, "data", None, found.language, now, now + DATA_VALID_FOR)
-    return Asked(found.id, link, send_notice=True, consent_epoch=found.consent_epoch)
+    made = link(tx, found.id, "data", None, found.language, now, now + DATA_VALID_FOR)
+    return Asked(found.id, made, send_notice=True, consent_epoch=found.consent_epoch)
 
 
 def find_by_data_link(tx: Connection, confirmation_id: bytes, now: dt.datetime) -> Person | None:

@@ -83,23 +83,25 @@ class Vault:
 
     def index(self, address: Address) -> bytes:
         """The blind index: how a row is found by its address."""
-        return self.indexes(address)[0]
+        return self._newest(Purpose.INDEX, address)
 
     def indexes(self, address: Address) -> tuple[bytes, ...]:
         """The blind index under every generation, newest first: a rotation may be under way."""
-        return self._hashes(Purpose.INDEX, address)
+        text = address.key.encode()
+        keys = self._keys.of[Purpose.INDEX].values()
+        return tuple(hmac.digest(key, text, "sha256") for key in keys)
 
     def suppression_key(self, address: Address) -> bytes:
         """What is left of an address that must not be mailed."""
-        return self._hashes(Purpose.SUPPRESSION, address)[0]
+        return self._newest(Purpose.SUPPRESSION, address)
 
     def evidence_key(self, address: Address) -> bytes:
         """What consent evidence is found by."""
-        return self._hashes(Purpose.EVIDENCE, address)[0]
+        return self._newest(Purpose.EVIDENCE, address)
 
-    def _hashes(self, purpose: Purpose, address: Address) -> tuple[bytes, ...]:
-        text = address.key.encode()
-        return tuple(hmac.digest(key, text, "sha256") for key in self._keys.of[purpose].values())
+    def _newest(self, purpose: Purpose, address: Address) -> bytes:
+        key = next(iter(self._keys.of[purpose].values()))
+        return hmac.digest(key, address.key.encode(), "sha256")
 
     def seal_address(self, subscriber_id: str, address: Address) -> bytes:
         """generation (2 bytes), nonce (12), ciphertext and tag, for this row alone."""

@@ -230,8 +230,6 @@ def upgrade() -> None:
             "state IN ('pending', 'confirmed', 'unsubscribed')", name=op.f("ck_subscribers_state")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscribers")),
-        sa.UniqueConstraint("address_index", name=op.f("uq_subscribers_address_index")),
-        sa.UniqueConstraint("link_id", name=op.f("uq_subscribers_link_id")),
         comment="People. Erased is gone.",
     )
     op.create_index(
@@ -240,6 +238,8 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_subscribers_suppression_key"), "subscribers", ["suppression_key"], unique=False
     )
+    op.create_index("uq_subscribers_address_index", "subscribers", ["address_index"], unique=True)
+    op.create_index("uq_subscribers_link_id", "subscribers", ["link_id"], unique=True)
     op.create_table(
         "suppressions",
         sa.Column(
