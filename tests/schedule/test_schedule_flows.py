@@ -16,6 +16,7 @@ import sqlalchemy as sa
 sys.path.insert(0, str(Path(__file__).parents[1] / "delivery"))
 
 from delivery_house import House, smtp
+from month_files import DECEMBER, DUE, FILES, TOML
 from scripted_relay import Scripted, Step, relay
 
 from newsletter.config import Settings
@@ -37,47 +38,6 @@ from newsletter.store import open_store
 from newsletter.store.tables import notices
 from newsletter.subscribers.rootkey import RootKey
 from newsletter.subscribers.vault import unlock
-
-DECEMBER = Period(2026, 12)
-DUE = dt.datetime(2026, 12, 1, 8, 0, tzinfo=dt.UTC)
-
-TOML = """\
-[publication]
-title = "Test letter"
-url = "http://127.0.0.1:8000"
-languages = ["en"]
-time_zone = "Europe/Berlin"
-
-[sender]
-name = "Test letter"
-address = "letter@letter.example.org"
-postal_address = "Example street 1, 10115 Example"
-list_id = "letter.letter.example.org"
-
-[month]
-notify = "editor@letter.example.org"
-
-[approvers.Editor]
-"""
-ARTICLE = """\
----
-title: "{title}"
-summary: "What it means, in two sentences. This is the second."
-published: {day}
-topics: [cells]
-authors: [{{name: An Editor, role: writer}}]
----
-
-Some words about it.
-"""
-LETTER = '---\nsubject: "Cells"\npreheader: "What cells do."\n---\n\nDear reader,\n\nthis month: cells.\n'
-FILES: dict[str, str | bytes] = {
-    "content/topics.toml": '[cells]\nen = "Cells"\n',
-    "content/articles/cells.en.md": ARTICLE.format(title="Cells", day="2026-10-01"),
-    "content/articles/scans.en.md": ARTICLE.format(title="Scans", day="2026-12-15"),
-    "content/issues/2026-12/letter.en.md": LETTER,
-    "content/issues/2027-01/letter.en.md": LETTER,
-}
 
 
 @dataclass
