@@ -47,7 +47,8 @@ def make(source: Path, folder: Path, today: dt.date, site: str, smtp_port: int) 
                 shutil.copytree(source / name, root / name, symlinks=True, ignore=_finished_issues)
         shutil.copy(source / config.FILE_NAME, root / config.FILE_NAME)
     else:
-        scaffold(root, title=None, today=today)
+        # Dated the 1st, the day on which the demo's issue is due.
+        scaffold(root, title=None, today=today.replace(day=1))
     (root / "subscribers").mkdir(mode=0o700, exist_ok=True)
     (root / config.FILE_NAME).write_text(
         _local_settings((root / config.FILE_NAME).read_text("utf-8"), site, smtp_port), "utf-8"

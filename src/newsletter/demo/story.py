@@ -81,7 +81,10 @@ def tell(
         scratch = make(source, folder, now.date(), site, inbox.smtp_port)
         stage = Stage(scratch, site, inbox, say)
         stage.newsletter("key", "new", str(scratch.key_file))
-        service = subprocess.Popen(stage.command("run"), env=stage.environment)  # noqa: S603
+        # A session of its own: Ctrl-C is for the demo, which then ends the service in good order.
+        service = subprocess.Popen(  # noqa: S603 - our own command line
+            stage.command("run"), env=stage.environment, start_new_session=True
+        )
         try:
             _await(lambda: _answers(site), f"{site} does not answer", service)
             readers = _sign_up(stage)
@@ -183,6 +186,7 @@ def _send(stage: Stage, readers: list[tuple[str, str]]) -> None:
     status, _ = reader.post(leaver.one_click or "", {"List-Unsubscribe": "One-Click"})
     _insist(status == 200, f"one click answered {status}")
     stage.say(f"  POST answered {status}; nothing else was asked")
+    stage.newsletter("subscribers", "stats")
 
     stage.say("\nSomebody tries to send it a second time")
     stage.newsletter("send", month)
