@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
 import subprocess
 import sys
@@ -159,3 +160,20 @@ def test_completion_offers_our_commands(tmp_path: Path, process: Process) -> Non
     )
 
     assert ran.stdout.split() == ["explain"]
+
+
+def test_help_costs_at_most_half_more_than_its_libraries(tmp_path: Path) -> None:
+    """Processor seconds, the least of several runs taken in turn: what else the machine does is left out."""
+
+    def cost(*words: str | Path) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(words, cwd=tmp_path, stdout=subprocess.DEVNULL, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    pairs = [
+        (cost(PROGRAM, "--help"), cost(sys.executable, "-c", "import typer, rich"))
+        for _ in range(9)
+    ]
+
+    assert min(ours for ours, _ in pairs) <= 1.5 * min(floor for _, floor in pairs)
