@@ -1,12 +1,14 @@
 """A named person approves an issue: gates, then the bytes are frozen.
 
 compose ─► gates (an error stops here, nothing is written)
+        ─► what changed since the last look; the approver's signature
         ─► nobody approved yet: freeze the editions, manifest last
         ─► somebody did: the same bytes, one more name below them
 """
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +17,8 @@ from newsletter.checks.issue import gates
 from newsletter.config import FILE_NAME, Settings
 from newsletter.content.shelf import Shelf
 from newsletter.errors import CouldNotRun, Finding, Findings, Level, Where, did_you_mean
+from newsletter.flows.look import Look, since
+from newsletter.flows.signing import Signer, holds, words
 from newsletter.issue import freeze, frozen
 from newsletter.issue.compose import Draft, compose
 from newsletter.issue.manifest import Approval, Manifest
@@ -23,7 +27,10 @@ from newsletter.issue.period import Period
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """`manifest` is the SHA-256 of edition.toml; `complete` whether enough people approved to send it."""
+    """`manifest` is the SHA-256 of edition.toml; `complete` whether enough people approved to send it.
+
+    `look` is what changed since the approver could last see a preview.
+    """
 
     period: Period
     number: int
@@ -32,6 +39,7 @@ class Approved:
     needed: int
     path: Path
     warnings: tuple[Finding, ...]
+    look: Look
 
     @property
     def complete(self) -> bool:
@@ -45,15 +53,17 @@ def approve(
     now: dt.datetime,
     *,
     allow_pending_review: bool = False,
+    signer: Signer | None = None,
     shelf: Shelf | None = None,
 ) -> Approved:
     """Approve the issue of `period` in the name `by`.
 
-    `allow_pending_review` is for the demonstration and for tests: it lets
+    `signer` signs with the approver's key; who has a key must. `allow_pending_review` is for the demonstration and for tests: it lets
     articles pass whose clinical review is pending.
 
     Raises:
-        CouldNotRun: NL463, `by` is no approver of this publication.
+        CouldNotRun: NL463, `by` is no approver of this publication; NL480, the
+            approver has a key and nothing was signed, or with another key.
         Findings: a gate stands in the way (nothing was written); NL464, this
             approval cannot be added to what is frozen.
     """
@@ -66,7 +76,10 @@ def approve(
     ]
     if any(finding.level is Level.ERROR for finding in findings):
         raise Findings(findings, f"{period} was not approved; nothing was written.")
-    manifest = _with(settings, draft, Approval(by, now.astimezone(dt.UTC).replace(microsecond=0)))
+    approval = Approval(by, now.astimezone(dt.UTC).replace(microsecond=0))
+    approval = _signed(settings, draft.manifest, approval, signer)
+    manifest = _with(settings, draft, approval)
+    look = since(settings, draft)
     if len(manifest.approvals) == 1:
         path = freeze.write(settings, draft, manifest)
     else:
@@ -79,6 +92,7 @@ def approve(
         needed=settings.month.approvals,
         path=path,
         warnings=tuple(findings),
+        look=look,
     )
 
 
@@ -93,6 +107,28 @@ def _known(settings: Settings, by: str) -> None:
             Where(FILE_NAME),
             help=did_you_mean(by, settings.approvers)
             or f"approvers are: {names}; add one as [approvers.NAME]",
+        )
+    )
+
+
+def _signed(
+    settings: Settings, manifest: Manifest, approval: Approval, signer: Signer | None
+) -> Approval:
+    """The approval with its signature, where the approver has a key."""
+    key = settings.approvers[approval.by].key
+    if key is None:
+        return approval
+    said = words(manifest, approval)
+    signature = base64.b64encode(signer(said)).decode() if signer else ""
+    if holds(key, signature, said):
+        return replace(approval, signature=signature)
+    what = "signed with another key" if signer else "not signed"
+    raise CouldNotRun(
+        Finding(
+            "NL480",
+            f"{approval.by} has a key in {FILE_NAME}, and this approval is {what}",
+            Where(FILE_NAME),
+            help="approve with --key FILE, the private key that belongs to it",
         )
     )
 

@@ -18,6 +18,8 @@ from newsletter.config import Settings
 from newsletter.content import letters
 from newsletter.content.shelf import Shelf
 from newsletter.errors import Finding, Findings, NewsletterError
+from newsletter.flows import signing
+from newsletter.flows.look import scratch
 from newsletter.issue import frozen
 from newsletter.issue.compose import Draft, compose
 from newsletter.issue.frozen import SUFFIXES
@@ -74,11 +76,6 @@ class Standing:
     findings: tuple[Finding, ...]
 
 
-def scratch(settings: Settings, period: Period) -> Path:
-    """Where the preview of a period lies."""
-    return settings.root / ".cache" / "draft" / str(period)
-
-
 def draft(
     settings: Settings, period: Period, now: dt.datetime, *, shelf: Shelf | None = None
 ) -> Drafted:
@@ -117,7 +114,7 @@ def show(
             read = frozen.manifest(settings, period)
             approvals = read.approvals
             changed = made is not None and made.manifest.digest != read.digest
-            manifest = frozen.load(settings, period).manifest
+            manifest = signing.load(settings, period).manifest
             holds = True
         except Findings as error:
             findings += error.findings

@@ -12,8 +12,8 @@ from newsletter.content import urls
 from newsletter.delivery import ledger
 from newsletter.delivery.headers import Letterhead
 from newsletter.delivery.ledger import AlreadySent, Opened, Refused
+from newsletter.flows import signing
 from newsletter.flows.parts import Parts
-from newsletter.issue import freeze
 from newsletter.issue import period as calendar
 from newsletter.issue.edition import ApprovedIssue
 from newsletter.issue.period import Period
@@ -54,7 +54,7 @@ def open_issue(
             f"{period} is due on {schedule.local(schedule.due(period))}, so nothing was sent",
             f"wait for it, or `newsletter send {period} --early`",
         )
-    approved = freeze.load(settings, period)
+    approved = signing.load(settings, period)
     unread = _unreadable(parts, approved)
     if unread:
         return unread

@@ -16,11 +16,11 @@ from newsletter.delivery import ledger, notices
 from newsletter.delivery.ledger import Refused, whereabouts
 from newsletter.errors import Findings
 from newsletter.flows import send as sending
+from newsletter.flows import signing
 from newsletter.flows.close import close
 from newsletter.flows.open import witness_of
 from newsletter.flows.parts import Parts
 from newsletter.flows.send import Sent
-from newsletter.issue import frozen
 from newsletter.issue.period import Period
 from newsletter.schedule import month
 from newsletter.schedule.month import Decision, Last, Verdict
@@ -44,7 +44,7 @@ def decision(parts: Parts) -> Decision:
 
 def _approved(parts: Parts, period: Period) -> bool:
     try:
-        frozen.load(parts.settings, period)
+        signing.load(parts.settings, period)
     except Findings:
         return False
     return True
@@ -71,13 +71,14 @@ def tick(
 
 
 def _go_on_with_what_is_open(parts: Parts, stop: threading.Event | None) -> None:
-    with parts.store.read() as tx:
+    with parts.store.write() as tx:
+        # Notices too: a confirmation that a killed process held goes out now.
+        ledger.recover(tx, whereabouts.here(), parts.clock())
+        ledger.expire(tx, parts.clock())
         open_now = list(tx.scalars(sa.select(issues.c.period).where(issues.c.state == "open")))
     if not open_now:
         return
     witness_of(parts).insist(parts.store)
-    with parts.store.write() as tx:
-        ledger.recover(tx, whereabouts.here(), parts.clock())
     for period in open_now:
         sending.go_on(parts, period, stop)
         close(parts, period, parts.clock())
