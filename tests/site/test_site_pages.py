@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import html as html_module
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import feedparser
@@ -69,6 +72,7 @@ def test_every_anchor_inside_leads_to_an_element_that_is_there(built: Path) -> N
 def test_no_page_names_another_host_except_in_a_link_to_follow(built: Path) -> None:
     for file in every_page(built):
         html = re.sub(r'<a [^>]*href="https?://[^"]*"', "", file.read_text("utf-8"))
+        html = re.sub(r'<script type="application/ld\+json">.*?</script>', "", html)
         html = re.sub(r'(?:href|action|content|xmlns)="http://127\.0\.0\.1:8000[^"]*"', "", html)
         assert "http:" not in html, file
         assert "https:" not in html, file
@@ -299,3 +303,86 @@ def test_an_edit_after_the_review_takes_the_reviews_badge_away(
     )
     assert badge is not None
     assert badge[1] == said
+
+
+@pytest.mark.parametrize("folder", ["", "topics/cells/"])
+def test_three_kinds_of_feed_say_the_same(built: Path, folder: str) -> None:
+    atom = feedparser.parse((built / folder / "atom.xml").read_bytes())
+    rss = feedparser.parse((built / folder / "rss.xml").read_bytes())
+    row = json.loads((built / folder / "feed.json").read_bytes())
+
+    def said(entries: list[Any]) -> list[tuple[str, str, str]]:
+        return [(one["id"], one["link"], one["title"]) for one in entries]
+
+    assert (atom.bozo, rss.bozo, rss.version) == (0, 0, "rss20")
+    assert len(atom.entries) == 2
+    assert said(atom.entries) == said(rss.entries)
+    assert said(atom.entries) == [(one["id"], one["url"], one["title"]) for one in row["items"]]
+    assert row["version"] == "https://jsonfeed.org/version/1.1"
+    assert row["items"][0]["date_published"] == "2026-11-09T23:00:00Z"
+    assert "<script" not in row["items"][0]["content_html"]
+
+
+def _words(row: Any) -> list[str]:
+    """Every value of a JSON document that is not a name of schema.org's."""
+    if isinstance(row, dict):
+        return [
+            word for key, value in row.items() if not key.startswith("@") for word in _words(value)
+        ]
+    if isinstance(row, list):
+        return [word for value in row for word in _words(value)]
+    return [str(row)]
+
+
+def test_what_machines_are_told_is_what_readers_see(
+    publication: Callable[..., Settings], now: dt.datetime, tmp_path: Path
+) -> None:
+    text = article(
+        "Cells </script> & more",
+        "updated: 2026-11-03",
+        "authors: [{name: Grace Hopper, credentials: MD}]",
+        "references: {a: {title: A study, year: 2024, doi: 10.1000/x}, b: {text: Alone}}",
+        body="One. [@a] Two. [@b]\n",
+    ).replace(
+        "review: pending",
+        "review: {last: 2026-10-01, next: 2027-10-01, by: [{name: Ada Lovelace, credentials: PhD}]}",
+    )
+    site.build(publication({"content/articles/a.en.md": text}), now, tmp_path / "public")
+
+    html = page(tmp_path / "public", "/articles/a/")
+    found = re.findall(r'<script type="application/ld\+json">(.*?)</script>', html)
+    assert len(found) == 1
+    row = json.loads(found[0])
+    assert row["@type"] == "MedicalWebPage"
+    assert row["lastReviewed"] == "2026-10-01"
+    assert row["reviewedBy"] == [{"@type": "Person", "name": "Ada Lovelace"}]
+    assert row["citation"] == [
+        {
+            "@type": "ScholarlyArticle",
+            "name": "A study",
+            "url": "https://doi.org/10.1000/x",
+            "datePublished": "2024",
+        }
+    ]
+    seen = html_module.unescape(html.replace(found[0], ""))
+    for word in _words(row):
+        assert word in seen, word
+
+
+def test_a_review_that_is_pending_is_not_claimed(built: Path) -> None:
+    row = re.search(
+        r'<script type="application/ld\+json">(.*?)</script>', page(built, "/articles/cells/")
+    )
+
+    assert row is not None
+    assert "lastReviewed" not in row[1]
+    assert "reviewedBy" not in row[1]
+
+
+def test_a_shared_link_says_what_it_is(built: Path) -> None:
+    html = page(built, "/articles/cells/")
+
+    assert '<meta property="og:title" content="Cells &amp; more">' in html
+    assert '<meta property="og:type" content="article">' in html
+    assert '<meta property="og:url" content="http://127.0.0.1:8000/articles/cells/">' in html
+    assert '<meta property="og:type" content="website">' in page(built, "/")

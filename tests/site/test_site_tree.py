@@ -47,8 +47,8 @@ def test_only_what_differs_is_written(letter: Settings, now: dt.datetime, built:
 
     after = snapshot(built)
     changed = {name for name in after if after[name] != before.get(name)}
-    assert changed == {"articles/tests/index.html", "atom.xml"}
-    assert report.written == 2
+    assert changed == {"articles/tests/index.html", "atom.xml", "rss.xml", "feed.json"}
+    assert report.written == 4
 
 
 def test_a_failing_build_leaves_every_byte(letter: Settings, now: dt.datetime, built: Path) -> None:

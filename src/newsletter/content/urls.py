@@ -59,10 +59,16 @@ def topic_path(topic: str, language: str, languages: Sequence[str]) -> str:
     return f"{topics_path(language, languages)}{topic}/"
 
 
-def feed_path(language: str, languages: Sequence[str], topic: str | None = None) -> str:
-    """The Atom feed of a language, or of one topic in it."""
+FEEDS = {"atom": "atom.xml", "rss": "rss.xml", "json": "feed.json"}
+"""Kinds of feed, and each one's file."""
+
+
+def feed_path(
+    language: str, languages: Sequence[str], topic: str | None = None, kind: str = "atom"
+) -> str:
+    """A feed of a language, or of one topic in it; `kind` is a key of FEEDS."""
     folder = topic_path(topic, language, languages) if topic else home_path(language, languages)
-    return f"{folder}atom.xml"
+    return folder + FEEDS[kind]
 
 
 def file_of(path: str) -> str:

@@ -292,7 +292,8 @@ class Site:
             if not drawn.inline
         }
         self.files |= self.letters.pictures
-        self.files |= outlets.made(settings, catalogue, self.places, linker)
+        self.outlets = outlets.planned(settings, catalogue, self.places, linker)
+        self.files["robots.txt"] = feeds.robots(self.places.absolute("/sitemap.xml"))
         self.files["sitemap.xml"] = feeds.sitemap(
             [
                 (
@@ -308,9 +309,10 @@ class Site:
         self.warnings = (*catalogue.warnings, *self.letters.warnings)
 
     def wanted(self, progress: Progress | None) -> tuple[dict[str, str], dict[str, str]]:
-        """(file -> digest of its bytes, page -> signature). A page whose signature is known is not made."""
+        """(file -> digest of its bytes, page or feed -> signature). One whose signature is known is not made."""
         wanted = {name: tree.digest(data) for name, data in self.files.items()}
-        signatures = {name: self._pages.signature(sheet) for name, sheet in self.sheets.items()}
+        signatures = {name: outlet.signature for name, outlet in self.outlets.items()}
+        signatures |= {name: self._pages.signature(sheet) for name, sheet in self.sheets.items()}
         stamps, known = self.before.stamps, self.before.signatures
         missing = []
         for name, signature in signatures.items():
@@ -319,13 +321,17 @@ class Site:
             else:
                 missing.append(name)
         for count, name in enumerate(missing, 1):
-            data = self._pages.make(self.sheets[name])
+            data = self._made(name)
             self.files[name] = data
             wanted[name] = tree.digest(data)
             if progress is not None:
                 progress(count, len(missing), "pages")
         return wanted, signatures
 
+    def _made(self, name: str) -> bytes:
+        sheet = self.sheets.get(name)
+        return self._pages.make(sheet) if sheet else self.outlets[name].make()
+
     def data(self, name: str) -> bytes:
         """The bytes of a file, made now if they were not needed before."""
-        return self.files[name] if name in self.files else self._pages.make(self.sheets[name])
+        return self.files[name] if name in self.files else self._made(name)

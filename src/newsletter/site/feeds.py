@@ -1,11 +1,16 @@
-"""Atom: the newest articles of one language, or of one topic in it. Source: RFC 4287."""
+"""Feeds of the newest articles of one language, or of one topic in it; and the sitemap.
+
+Source: RFC 4287 (Atom), RSS 2.0.11 (rssboard.org), JSON Feed 1.1 (jsonfeed.org).
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from email.utils import format_datetime
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
@@ -31,6 +36,8 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
+    """`home` is the page it follows; `url` its own address."""
+
     title: str
     language: str
     url: str
@@ -52,6 +59,62 @@ def atom(feed: Feed) -> bytes:
     for item in feed.items[:MOST]:
         root.append(_entry(item, feed))
     return written(root)
+
+
+def rss(feed: Feed) -> bytes:
+    """The feed as RSS 2.0, for readers that know no Atom."""
+    ET.register_namespace("atom", ATOM)
+    root = ET.Element("rss", {"version": "2.0"})
+    channel = ET.SubElement(root, "channel")
+    for name, text in (
+        ("title", feed.title),
+        ("link", feed.home),
+        ("description", feed.title),
+        ("language", feed.language),
+    ):
+        ET.SubElement(channel, name).text = clean(text)
+    ET.SubElement(
+        channel, f"{{{ATOM}}}link", {"rel": "self", "type": "application/rss+xml", "href": feed.url}
+    )
+    for item in feed.items[:MOST]:
+        entry = ET.SubElement(channel, "item")
+        ET.SubElement(entry, "title").text = clean(item.title)
+        ET.SubElement(entry, "link").text = item.url
+        ET.SubElement(entry, "guid", {"isPermaLink": "false"}).text = identity(
+            feed.home, item.published, item.key
+        )
+        ET.SubElement(entry, "pubDate").text = format_datetime(item.published)
+        for topic in item.topics:
+            ET.SubElement(entry, "category").text = clean(topic)
+        ET.SubElement(entry, "description").text = clean(item.html)
+    return written(root)
+
+
+def json_feed(feed: Feed) -> bytes:
+    """The feed as JSON Feed 1.1."""
+    row = {
+        "version": "https://jsonfeed.org/version/1.1",
+        "title": feed.title,
+        "home_page_url": feed.home,
+        "feed_url": feed.url,
+        "language": feed.language,
+        "items": [
+            {
+                "id": identity(feed.home, item.published, item.key),
+                "url": item.url,
+                "title": item.title,
+                "summary": item.summary,
+                "content_html": item.html,
+                "date_published": _moment(item.published),
+                "date_modified": _moment(item.updated),
+                "authors": [{"name": name} for name in item.authors or (feed.title,)],
+                "tags": list(item.topics),
+                "language": feed.language,
+            }
+            for item in feed.items[:MOST]
+        ],
+    }
+    return (json.dumps(row, ensure_ascii=False, indent=1) + "\n").encode()
 
 
 def written(root: ET.Element) -> bytes:
@@ -121,3 +184,8 @@ def sitemap(pages: Sequence[tuple[str, str | None, Sequence[tuple[str, str]]]]) 
                 entry, f"{{{html}}}link", {"rel": "alternate", "hreflang": language, "href": other}
             )
     return written(root)
+
+
+def robots(sitemap_url: str) -> bytes:
+    """Everybody may read everything. Source: RFC 9309."""
+    return f"User-agent: *\nAllow: /\nSitemap: {sitemap_url}\n".encode()

@@ -1,28 +1,33 @@
-"""What is not a page: feeds of each language, and the word to robots."""
+"""Feeds of each language and topic, made only when an entry has changed."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from newsletter.config import Settings
 from newsletter.content import Catalogue, serial, urls
 from newsletter.content.model import Article
-from newsletter.site import feeds
+from newsletter.site import feeds, inputs, memory
 from newsletter.site.places import Linker, Places
 
 
-def made(
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """One feed file: what it is made of, and how to make it when that has changed."""
+
+    signature: str
+    make: Callable[[], bytes]
+
+
+def planned(
     settings: Settings, catalogue: Catalogue, places: Places, linker: Linker
-) -> dict[str, bytes]:
-    """File -> bytes."""
-    outlet = _Outlets(settings, catalogue, places, linker)
-    files = {
-        "robots.txt": f"User-agent: *\nAllow: /\nSitemap: {places.absolute('/sitemap.xml')}\n".encode()
-    }
-    for tag in places.languages:
-        files |= outlet.of(tag)
-    return files
+) -> dict[str, Outlet]:
+    """File -> outlet: three kinds of feed for each language and each topic in it."""
+    outlets = _Outlets(settings, catalogue, places, linker)
+    return {name: each for tag in places.languages for name, each in outlets.of(tag).items()}
 
 
 class _Outlets:
@@ -33,20 +38,94 @@ class _Outlets:
         self.catalogue = catalogue
         self.places = places
         self.linker = linker
+        self.items: dict[str, feeds.Item] = {}
+        self.signed: dict[str, tuple[object, ...]] = {}
 
-    def of(self, tag: str) -> dict[str, bytes]:
+    def of(self, tag: str) -> dict[str, Outlet]:
+        """The feeds of a language: of everything, whole; of each topic, in summaries."""
+        articles = self.catalogue.in_language(tag)
+        title = self.settings.publication.title
+        by_topic: dict[str, list[Article]] = {}
+        for article in articles:
+            for topic in article.topics:
+                by_topic.setdefault(topic, []).append(article)
+        made = self._three(tag, None, title, articles)
+        for topic, some in by_topic.items():
+            name = f"{title}: {self.catalogue.topic_name(topic, tag)}"
+            made |= self._three(tag, topic, name, some)
+        return made
+
+    def _three(
+        self, tag: str, topic: str | None, title: str, articles: Sequence[Article]
+    ) -> dict[str, Outlet]:
         languages = self.places.languages
-        path = urls.feed_path(tag, languages)
-        items = tuple(
-            self._item(article) for article in self.catalogue.in_language(tag)[: feeds.MOST]
-        )
-        home = self.places.absolute(urls.home_path(tag, languages))
-        feed = feeds.Feed(
-            self.settings.publication.title, tag, self.places.absolute(path), home, items
-        )
-        return {urls.file_of(path): feeds.atom(feed)}
+        newest = articles[: feeds.MOST]
+        home = urls.topic_path(topic, tag, languages) if topic else urls.home_path(tag, languages)
+        signed = [self._signed(article) for article in newest]
+        made = {}
+        for kind in urls.FEEDS:
+            path = urls.feed_path(tag, languages, topic, kind)
+            url = self.places.absolute(path)
+            make = partial(
+                self._feed,
+                kind,
+                title,
+                tag,
+                url,
+                self.places.absolute(home),
+                newest,
+                whole=not topic,
+            )
+            made[urls.file_of(path)] = Outlet(
+                memory.signature(inputs.version(), title, url, signed), make
+            )
+        return made
+
+    def _feed(
+        self,
+        kind: str,
+        title: str,
+        tag: str,
+        url: str,
+        home: str,
+        articles: Sequence[Article],
+        *,
+        whole: bool,
+    ) -> bytes:
+        items = [self._item(article) for article in articles]
+        if not whole:
+            items = [replace(item, html=f"<p>{serial.escape(item.summary)}</p>") for item in items]
+        feed = feeds.Feed(title, tag, url, home, tuple(items))
+        match kind:
+            case "atom":
+                return feeds.atom(feed)
+            case "rss":
+                return feeds.rss(feed)
+            case _:
+                return feeds.json_feed(feed)
+
+    def _signed(self, article: Article) -> tuple[object, ...]:
+        """Plain values that an entry is made of."""
+        path = article.source.path
+        if path not in self.signed:
+            reading = self.catalogue.reading(article)
+            self.signed[path] = (
+                article.source.digest,
+                reading.digest,
+                [self._absolute(link.target, article.language) for link in reading.links],
+                self.places.absolute(urls.article_path(article, self.places.languages)),
+                [self.catalogue.topic_name(topic, article.language) for topic in article.topics],
+            )
+        return self.signed[path]
 
     def _item(self, article: Article) -> feeds.Item:
+        """One entry; the same in every feed, so it is made once."""
+        path = article.source.path
+        if path not in self.items:
+            self.items[path] = self._made(article)
+        return self.items[path]
+
+    def _made(self, article: Article) -> feeds.Item:
         updated = article.published
         if article.updated:
             updated = max(
@@ -76,6 +155,8 @@ class _Outlets:
         )
 
     def _absolute(self, target: str, language: str) -> str:
+        if target.startswith("#"):
+            return target
         path = self.linker.href(target, language)
         return self.places.origin + path if path else ""
 

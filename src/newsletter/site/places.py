@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 from newsletter.content import Catalogue, links, urls
 from newsletter.content.pictures import Drawn
 from newsletter.content.serial import attribute
+from newsletter.site.photos import Photos, Rendition
 
 _PLAIN = re.compile(r"[A-Za-z0-9/._-]*")
 
@@ -86,15 +87,37 @@ def picture_file(drawn: Drawn) -> str:
     return f"assets/{path.stem}.{drawn.digest[:10]}{path.suffix.lower()}"
 
 
-class Pictures:
-    """Tags of pictures: a drawing stands in the page itself, a photo is a file of ours."""
+SIZES = {
+    "": "(min-width: 42rem) 38rem, calc(100vw - 2.5rem)",
+    "card": "(min-width: 42rem) 20rem, calc(100vw - 2.5rem)",
+}
+"""How wide a photo is shown: in the text's column (tokens.css: --measure, --edge), or on a card."""
 
-    def __init__(self, places: Places, drawn: Mapping[str, Drawn]) -> None:
+
+class Pictures:
+    """Tags of pictures: a drawing stands in the page itself, a photo is files of ours."""
+
+    def __init__(self, places: Places, drawn: Mapping[str, Drawn], photos: Photos) -> None:
         self.places = places
         self.drawn = drawn
+        self.photos = photos
+        self._waiting = False
+
+    def begin(self, *, opening: str) -> None:
+        """A new page; its first photo is not loaded lazily. `opening`: the picture above the text."""
+        picture = self.drawn.get(opening)
+        self._waiting = picture is not None and picture.photo
+
+    def opening(self, attributes: Mapping[str, str], place: str = "") -> str:
+        """The tag of a picture that a template draws."""
+        first, self._waiting = self._waiting and not place, False
+        return self._tag(attributes, place, lazy=not first)
 
     def tag(self, attributes: Mapping[str, str]) -> str:
         """The tag of `img` attributes from the tree (src, alt); "" when the picture is not there."""
+        return self._tag(attributes, "", lazy=True)
+
+    def _tag(self, attributes: Mapping[str, str], place: str, *, lazy: bool) -> str:
         picture = self.drawn.get(attributes.get("src", ""))
         if picture is None:
             return ""
@@ -102,4 +125,20 @@ class Pictures:
         if picture.inline:
             words = f'role="img" aria-label="{attribute(alt)}"' if alt else 'aria-hidden="true"'
             return picture.inline.replace("<svg", f'<svg {words} focusable="false"', 1)
-        return f'<img src="{self.places.at("/" + picture_file(picture))}" alt="{attribute(alt)}" width="{picture.width}" height="{picture.height}" loading="lazy" decoding="async">'
+        rest = f'alt="{attribute(alt)}" width="{picture.width}" height="{picture.height}" {"loading=\"lazy\"" if lazy else "fetchpriority=\"high\""} decoding="async"'
+        photo = self.photos.by_path.get(picture.path)
+        if photo is None:
+            return f'<img src="{self.places.at("/" + picture_file(picture))}" {rest}>'
+        *modern, (_, plain) = photo.kinds
+        sizes = SIZES[place]
+        sources = "".join(
+            f'<source type="image/{kind}" srcset="{self._set(some)}" sizes="{sizes}">'
+            for kind, some in modern
+        )
+        src = self.places.at("/" + photo.middle.name)
+        return f'<picture>{sources}<img src="{src}" srcset="{self._set(plain)}" sizes="{sizes}" {rest}></picture>'
+
+    def _set(self, renditions: tuple[Rendition, ...]) -> str:
+        return ", ".join(
+            f"{self.places.at('/' + each.name)} {each.width}w" for each in renditions
+        )

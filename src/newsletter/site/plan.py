@@ -19,6 +19,7 @@ from newsletter.content import Catalogue, urls
 from newsletter.content.model import Article, Page, Picture
 from newsletter.content.reading import Reading
 from newsletter.language import Language
+from newsletter.site import data
 from newsletter.site.letters import Sent
 from newsletter.site.places import Places
 
@@ -116,6 +117,10 @@ class Planner:
             "style": at(f"/{self.style}"),
             "icon": at(f"/{self.icon}"),
             "feed": at(urls.feed_path(tag, self.languages)),
+            "feeds": [
+                {"href": at(urls.feed_path(tag, self.languages, None, kind)), "type": media}
+                for kind, media in MEDIA.items()
+            ],
             "menu": menu,
             "footer": [
                 {"href": self._page(page), "text": page.title}
@@ -288,6 +293,7 @@ class Planner:
             ],
             "articles": [self._row(article) for article in self.by_topic[topic, tag]],
             "topics": [],
+            "feed": self.places.at(urls.feed_path(tag, self.languages, topic)),
         }
         return self._sheet(
             urls.topic_path(topic, tag, self.languages),
@@ -346,8 +352,21 @@ class Planner:
             "related": [self._card(other) for other in self._related(article)],
             "hidden": bool(article.withdrawn),
         }
+        here = urls.article_path(article, self.languages)
+        health = self.settings.publication.subject == "health"
+        audience = self.spoken[tag].gettext("patients and their families") if health else ""
+        values["audience"] = audience
+        values["data"] = data.article(
+            values,
+            article,
+            reading.cited,
+            site=self.settings.publication.title,
+            canonical=self.places.absolute(here),
+            audience=audience,
+            language=self.spoken[tag],
+        )
         return self._sheet(
-            urls.article_path(article, self.languages),
+            here,
             "article.html",
             tag,
             values,
@@ -582,6 +601,11 @@ class Planner:
         return self.spoken[tag].month(dt.date(int(year), int(month), 1))
 
 
+MEDIA = {
+    "atom": "application/atom+xml",
+    "rss": "application/rss+xml",
+    "json": "application/feed+json",
+}
 NEAR = 24
 """Articles of a topic, newest first, among which related ones are looked for."""
 
