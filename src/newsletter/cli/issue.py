@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
+from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -103,9 +105,14 @@ def approve(
     ctx: typer.Context,
     by: Annotated[str, typer.Option("--by", metavar="NAME", help="a name under [approvers]")],
     period: Open = None,
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", metavar="FILE", help="your private key, when you have one"),
+    ] = None,
 ) -> None:
     """Freeze the issue, byte for byte, in the name of a person. What is sent is what was approved."""
     from newsletter.flows.approve import approve as freeze
+    from newsletter.flows.signing import signer
 
     desk = desk_of(ctx)
     settings = desk.settings()
@@ -114,9 +121,13 @@ def approve(
         if settings.month.approvals > 1
         else months.named_or_open(settings, period)
     )
-    done = freeze(settings, chosen, by, now())
+    done = freeze(settings, chosen, by, now(), signer=signer(key) if key else None)
     if done.warnings:
         desk.complain(done.warnings)
+    if done.look.changes:
+        desk.say("since the last look:\n" + indent("\n".join(done.look.changes), "  "))
+    elif not done.look.seen:
+        desk.say("nobody looked at a preview of it (newsletter issue draft)")
     data(done.manifest)
     desk.say(f"{chosen} is frozen as number {done.number}, approved by {by}")
     if done.complete:
@@ -125,6 +136,21 @@ def approve(
         desk.say(
             f"{len(done.approvals)} of {done.needed} approvals; somebody else has to approve too"
         )
+
+
+@app.command(epilog=examples("newsletter issue key ../editor.key"))
+def key(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a new file, outside git")],
+) -> None:
+    """Make an approver's key: the private half in FILE, the public half to stand in newsletter.toml."""
+    from newsletter.flows.signing import new_key
+
+    desk = desk_of(ctx)
+    data(f'key = "{new_key(file.expanduser())}"')
+    desk.say(
+        "put this line below your [approvers.NAME] in newsletter.toml, and keep FILE to yourself"
+    )
 
 
 @app.command(epilog=examples("newsletter issue withdraw 2026-12"))
