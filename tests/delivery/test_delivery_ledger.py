@@ -205,6 +205,28 @@ def test_a_leave_between_claim_and_begin_fences_the_mail_off(house: House) -> No
     assert house.states() == {reader: "excluded"}
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE subscribers SET state = 'unsubscribed'",
+        "UPDATE subscribers SET consent_epoch = consent_epoch + 1",
+        "DELETE FROM subscribers",
+        "INSERT INTO suppressions (key, reason, since) "
+        "SELECT suppression_key, 'bounced', 0 FROM subscribers",
+        "UPDATE deliveries SET state = 'excluded'",
+        "UPDATE deliveries SET claim_id = 'another'",
+    ],
+)
+def test_each_part_of_the_guard_holds_alone(sqlite_house: House, change: str) -> None:
+    house = sqlite_house
+    house.readers(1)
+    house.open()
+    (job,) = claim(house)
+    with house.store.write() as tx:
+        tx.execute(sa.text(change))
+    assert not begin(house, job)
+
+
 def test_coming_back_does_not_undo_the_exclusion(house: House) -> None:
     (reader,) = house.readers(1)
     house.open()

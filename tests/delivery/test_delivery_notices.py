@@ -194,3 +194,15 @@ def test_plain_text_lines_are_short_or_a_link(sqlite_house: House, kind: str) ->
     (mail,) = posted(house)
     for line in text_of(mail).splitlines():
         assert len(line) <= 72 or line.startswith("http")
+
+
+def test_a_notice_that_a_killed_sender_held_goes_out_with_the_next_run(house: House) -> None:
+    from newsletter.delivery.ledger.whereabouts import here
+
+    asked(house)
+    with house.store.write() as tx:
+        us = here()
+        dead = type(us)(us.host, us.boot_id, 2**22 + 1, "1")
+        ledger.register(tx, "dead", dead, house.now)
+        assert len(ledger.claim(tx, NOTICES, "dead", 5, house.now)) == 1
+    posted(house, 1)

@@ -306,3 +306,28 @@ def test_quit_may_fail_without_harm() -> None:
         talk = connection(server)
         assert talk.send(READER, MESSAGE).kind is Kind.ACCEPTED
     talk.close()
+
+
+def test_a_relay_that_takes_so_many_messages_on_a_line_gets_a_new_line() -> None:
+    replies = ["250 ok", "250 ok", "421 4.7.0 enough for one connection", "250 ok"]
+    with relay({Step.MAIL: replies}) as server:
+        talk = connection(server)
+        assert [talk.send(READER, MESSAGE).kind for _ in range(3)] == [Kind.ACCEPTED] * 3
+        talk.close()
+        assert server.connections == 2
+
+
+def test_a_line_that_was_closed_while_it_was_idle_is_dialled_again() -> None:
+    with relay({Step.MAIL: ["250 ok", DROP, "250 ok"]}) as server:
+        talk = connection(server)
+        assert [talk.send(READER, MESSAGE).kind for _ in range(2)] == [Kind.ACCEPTED] * 2
+        talk.close()
+        assert len(server.accepted) == 2
+
+
+def test_a_relay_that_always_hangs_up_is_not_dialled_for_ever() -> None:
+    with relay({Step.MAIL: ["250 ok", "421 4.3.2 going down"]}) as server:
+        talk = connection(server)
+        assert talk.send(READER, MESSAGE).kind is Kind.ACCEPTED
+        assert talk.send(READER, MESSAGE).kind is Kind.DEFERRED
+        assert server.connections == 2

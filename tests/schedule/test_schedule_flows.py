@@ -329,3 +329,17 @@ def test_no_mail_leaves_before_its_page_answers(month: Month) -> None:
     month.sent()
     assert len(month.readers()) == 2
     assert len(month.rebuilt) == 3, "before each opening, and once after sending"
+
+
+def test_a_database_that_has_sent_and_has_no_witness_sends_nothing(month: Month) -> None:
+    month.house.readers(1)
+    month.approve()
+    month.sent()
+    witness_of(month.parts).path.unlink()
+    with pytest.raises(CouldNotRun) as stopped:
+        send(month.parts, Period(2027, 1))
+    assert stopped.value.findings[0].code == "NL704"
+    adopt(month.house.store, witness_of(month.parts), month.now)
+    again = send(month.parts, DECEMBER)
+    assert isinstance(again, Sent)
+    assert again.report is None

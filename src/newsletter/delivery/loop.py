@@ -170,7 +170,9 @@ class _Run:
 
     def go(self) -> Report:
         with self.store.write() as tx:
-            ledger.register(tx, self.sender, whereabouts.here(), self.clock())
+            here = whereabouts.here()
+            ledger.recover(tx, here, self.clock())
+            ledger.register(tx, self.sender, here, self.clock())
             self.total = sum(ledger.waiting(tx, lane, self.clock()) for lane in self.lanes)
         try:
             self._hire()

@@ -88,7 +88,7 @@ class Witness:
                 Finding(
                     "NL703",
                     f"the witness {self.path.name} cannot be read",
-                    help="restore it from where it lay; `newsletter doctor --adopt` adopts the store without it",
+                    help="restore it from where it lay; `newsletter doctor --adopt` goes on without it",
                 )
             ) from error
 
@@ -165,7 +165,7 @@ def adopt(store: Store, witness: Witness, now: dt.datetime) -> int:
 
 
 def _finding(standing: Standing, seen: Seen | None, store: Seen) -> Finding:
-    adopt = "`newsletter doctor --adopt` adopts it, and puts everybody who was waiting in doubt"
+    adopt = "`newsletter doctor --adopt` takes it over, and puts everybody who was waiting in doubt"
     match standing:
         case Standing.BEHIND:
             assert seen is not None

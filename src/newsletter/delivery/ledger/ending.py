@@ -55,15 +55,18 @@ def close(tx: Connection, period: str, now: dt.datetime) -> bool:
     """Close the issue when everybody has ended and nobody can change any more.
 
     Somebody in doubt keeps it open until `closes_at`, so that the operator can
-    still decide. False when it is not time, or was closed before.
+    still decide. A halted issue is called halted for ever. False when it is
+    not time, or was closed before.
     """
     account = sums(tx, period)
-    if account is None or account.state == "closed" or account.pending:
+    if account is None or account.closed_at is not None or account.pending:
         return False
     if account.in_doubt and now < account.closes_at and account.state == "open":
         return False
     tx.execute(
-        sa.update(issues).where(issues.c.period == period).values(state="closed", closed_at=now)
+        sa.update(issues)
+        .where(issues.c.period == period)
+        .values(state="halted" if account.state == "halted" else "closed", closed_at=now)
     )
     return True
 

@@ -1,0 +1,273 @@
+"""The SMTP dialogue itself: one connection, one message after another, every reply read by us.
+
+`stage` is always how far it got, so that whoever catches an exception knows
+what it means. Nothing here decides what becomes of a message, except by
+`reply.judge`.
+
+Source: RFC 5321 §3.3 and §4.5.3.2, RFC 2920, RFC 3207, RFC 6531.
+"""
+
+from __future__ import annotations
+
+import smtplib
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from newsletter.delivery import reply as replies
+from newsletter.delivery.outcome import Envelope, Kind, Outcome, Stage, boot_seconds
+from newsletter.delivery.reply import Nonsense, Reply
+
+CHUNK = 256 * 1024
+"""Bytes offered to the kernel at a time; nearly every message is one chunk."""
+
+RESET = b"RSET\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds to wait at each step (RFC 5321 §4.5.3.2). A short one at the end makes duplicates."""
+
+    connect: float = 60
+    greeting: float = 300
+    command: float = 300
+    data: float = 120
+    block: float = 180
+    dot: float = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Where to, and how. `security`: tls (from the first byte), starttls (or nothing), none."""
+
+    host: str
+    port: int
+    security: str
+    helo: str
+    user: str | None = None
+    password: Callable[[], str] | None = None
+    tls: ssl.SSLContext | None = None
+    patience: Patience = Patience()
+
+
+class Talk(smtplib.SMTP):
+    """The dialogue. `stage` is how far it got, `goes_on` whether another MAIL may follow."""
+
+    def __init__(self, relay: Relay) -> None:
+        super().__init__(local_hostname=relay.helo)
+        self._host = relay.host  # whom starttls() expects in the certificate
+        self._relay = relay
+        self._reader: _Reader | None = None
+        self._needs_reset = False
+        self.stage = Stage.CONNECT
+        self.goes_on = True
+
+    def open(self) -> Outcome | None:
+        relay, patience = self._relay, self._relay.patience
+        self.timeout = patience.connect
+        code, text = self.connect(relay.host, relay.port)
+        if code != 220:
+            return replies.outcome(self.stage, Reply(code, text.decode("ascii", "replace")))
+        self.stage = Stage.HELLO
+        self.ehlo_or_helo_if_needed()
+        if relay.security == "starttls":
+            self.stage = Stage.STARTTLS
+            # Nothing that was said before the handshake counts: starttls() forgets
+            # the greeting, and a new socket means a new reader (RFC 3207 §4.2).
+            code, text = self.starttls(context=self._context())
+            if code != 220:
+                return replies.outcome(self.stage, Reply(code, text.decode("ascii", "replace")))
+            self.stage = Stage.HELLO
+            self.ehlo_or_helo_if_needed()
+        if relay.user is not None and relay.password is not None:
+            self.stage = Stage.AUTH
+            self.login(relay.user, relay.password())
+        self.stage = Stage.MAIL
+        return None
+
+    def _context(self) -> ssl.SSLContext:
+        return self._relay.tls or ssl.create_default_context()
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        """Called by smtplib.connect: dial, and from the first byte in TLS where that is asked."""
+        made = socket.create_connection((host, port), timeout)
+        # A mail is two small writes and a large one; Nagle and a delayed ACK would cost 40 ms each.
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._relay.security == "tls":
+            self.stage = Stage.STARTTLS
+            made = self._context().wrap_socket(made, server_hostname=host)
+        self.stage = Stage.GREETING
+        return made
+
+    def getreply(self) -> tuple[int, bytes]:
+        """One reply, for smtplib and for us, within the stage's patience as a whole."""
+        assert self.sock is not None
+        if self._reader is None or self._reader.sock is not self.sock:
+            self._reader = _Reader(self.sock)
+        patience = self._relay.patience
+        seconds = {
+            Stage.GREETING: patience.greeting,
+            Stage.DATA: patience.data,
+            Stage.TERMINATOR: patience.dot,
+        }.get(self.stage, patience.command)
+        return self._reader.reply(time.monotonic() + seconds)
+
+    def transaction(self, envelope: Envelope, message: bytes) -> Outcome:
+        """MAIL, RCPT, DATA, the message. Raises OSError or Nonsense with `stage` telling where."""
+        commands = self._commands(envelope, len(message))
+        if commands is None:
+            return Outcome(
+                Kind.REJECTED, Stage.RCPT, 553, "5.6.7", "the relay does not offer SMTPUTF8"
+            )
+        pipelining = "pipelining" in self.esmtp_features
+        self.stage = Stage.MAIL
+        if self._needs_reset:
+            commands.insert(0, (Stage.MAIL, RESET))
+        if pipelining:
+            self._write(b"".join(command for _, command in commands))
+        bad = self._walk(commands, envelope, written=pipelining)
+        self._needs_reset = bad is not None
+        return bad or self._message(envelope, message)
+
+    def _walk(
+        self, commands: list[tuple[Stage, bytes]], envelope: Envelope, *, written: bool
+    ) -> Outcome | None:
+        """Read each command's reply; the first bad one is the outcome, None when DATA may follow.
+
+        A group that was written as one is read to its end (RFC 2920 §3.1), or
+        the next message would get this one's replies.
+        """
+        bad: Outcome | None = None
+        for stage, command in commands:
+            self.stage = stage if bad is None else bad.stage
+            if not written:
+                self._write(command)
+            try:
+                reply = self._reply()
+            except (OSError, Nonsense):
+                if bad is None:
+                    raise
+                self.goes_on = False  # the answer that counts was already here
+                return bad
+            if command is RESET and reply.code != 250:
+                raise Nonsense
+            if bad is None and not _goes_on(stage, reply):
+                bad = replies.outcome(stage, reply, envelope.recipient)
+                if reply.code == 421 or not written:
+                    return bad
+            elif bad is not None and stage is Stage.DATA and reply.code == 354:
+                # It waits for a message without a recipient. We give it none: hang up.
+                self.goes_on = False
+        return bad
+
+    def _commands(self, envelope: Envelope, size: int) -> list[tuple[Stage, bytes]] | None:
+        """The commands before the message; None when the relay cannot carry the address."""
+        mail = f"MAIL FROM:<{envelope.sender}>"
+        if "size" in self.esmtp_features:
+            mail += f" SIZE={size}"
+        if envelope.smtputf8:
+            if "smtputf8" not in self.esmtp_features:
+                return None
+            mail += " BODY=8BITMIME SMTPUTF8"
+        return [
+            (Stage.MAIL, mail.encode() + b"\r\n"),
+            (Stage.RCPT, f"RCPT TO:<{envelope.recipient}>\r\n".encode()),
+            (Stage.DATA, b"DATA\r\n"),
+        ]
+
+    def _message(self, envelope: Envelope, message: bytes) -> Outcome:
+        payload = _stuffed(message) + b".\r\n"
+        assert self.sock is not None
+        self.sock.settimeout(self._relay.patience.block)
+        view, sent = memoryview(payload), 0
+        while sent < len(view):
+            chunk = view[sent : sent + CHUNK]
+            if sent + len(chunk) == len(view):
+                if boot_seconds() > envelope.dot_before:
+                    self.goes_on = False
+                    return Outcome(Kind.DEFERRED, Stage.DATA, reply="slept past the lease")
+                self.stage = Stage.TERMINATOR
+            sent += self.sock.send(chunk)
+        reply = self._reply()
+        outcome = replies.outcome(Stage.TERMINATOR, reply, envelope.recipient)
+        self.goes_on = outcome.kind is not Kind.IN_DOUBT
+        self.stage = Stage.MAIL
+        return outcome
+
+    def _write(self, data: bytes) -> None:
+        assert self.sock is not None
+        self.sock.settimeout(self._relay.patience.command)
+        self.sock.sendall(data)
+
+    def _reply(self) -> Reply:
+        code, text = self.getreply()
+        return Reply(code, text.decode("ascii", "replace"))
+
+    def goodbye(self) -> None:
+        assert self.sock is not None
+        with suppress(OSError):
+            self.sock.settimeout(1)
+            self.sock.sendall(b"QUIT\r\n")  # the answer cannot change what was accepted
+
+    def cut(self) -> None:
+        sock = self.sock
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+
+def _goes_on(stage: Stage, reply: Reply) -> bool:
+    return reply.code == 354 if stage is Stage.DATA else 200 <= reply.code < 300
+
+
+def _stuffed(message: bytes) -> bytes:
+    """A dot at the start of a line is doubled (RFC 5321 §4.5.2)."""
+    if message.startswith(b"."):
+        message = b"." + message
+    return message.replace(b"\r\n.", b"\r\n..") if b"\r\n." in message else message
+
+
+class _Reader:
+    """Reply lines from one socket; what the peer sends beyond its reply stays for the next."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._buffer = b""
+
+    def reply(self, deadline: float) -> tuple[int, bytes]:
+        """One reply, its lines joined.
+
+        Raises:
+            TimeoutError: not whole by `deadline`, however steadily it drips.
+            OSError: the line is cut.
+            Nonsense: it is no reply.
+        """
+        texts: list[bytes] = []
+        first: int | None = None
+        while len(texts) < replies.MOST_LINES:
+            code, more, text = replies.line(self._line(deadline))
+            if first is not None and code != first:
+                raise Nonsense
+            first = code
+            texts.append(text)
+            if not more:
+                return code, b"\n".join(texts)
+        raise Nonsense
+
+    def _line(self, deadline: float) -> bytes:
+        while (end := self._buffer.find(b"\n")) < 0:
+            if len(self._buffer) > replies.LONGEST_LINE:
+                raise Nonsense
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self.sock.settimeout(left)
+            got = self.sock.recv(4096)
+            if not got:
+                raise ConnectionResetError
+            self._buffer += got
+        line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
+        return line.removesuffix(b"\r")
