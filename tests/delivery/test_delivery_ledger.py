@@ -76,6 +76,21 @@ def test_who_left_or_never_confirmed_is_no_audience(house: House) -> None:
     assert set(house.states()) == {stays}
 
 
+def test_a_suppressed_reader_is_no_audience_though_confirmed(sqlite_house: House) -> None:
+    house = sqlite_house
+    stays, bounces = house.readers(2)
+    with house.store.write() as tx:
+        tx.execute(
+            sa.text(
+                "INSERT INTO suppressions (key, reason, since) "
+                "SELECT suppression_key, 'bounced', 0 FROM subscribers WHERE id = :id"
+            ),
+            {"id": bounces},
+        )
+    house.open()
+    assert set(house.states()) == {stays}
+
+
 def test_the_same_issue_again_says_when_it_was_sent_and_changes_nothing(house: House) -> None:
     house.readers(2)
     house.open()
@@ -407,6 +422,22 @@ def test_a_late_answer_of_another_attempt_is_no_evidence(house: House) -> None:
     assert settle(house, dataclasses.replace(job, attempt=2), ACCEPTED) is None
     assert settle(house, job, ACCEPTED, "somebody else") is None
     assert house.states() == {reader: "in_doubt"}
+
+
+def test_a_late_answer_does_not_settle_the_attempt_of_another_sender(house: House) -> None:
+    (reader,) = house.readers(1)
+    house.open()
+    (first,) = claim(house, "slow")
+    begin(house, first, "slow")
+    recover(house, None)
+    with house.store.write() as tx:
+        ledger.resolve(tx, PERIOD, first.id, State.QUEUED, house.now)
+    (second,) = claim(house, "next")
+    assert second.attempt == 2
+    begin(house, second, "next")
+    assert settle(house, first, ACCEPTED, "slow") is None
+    assert house.states() == {reader: "sending"}
+    assert settle(house, second, NEVER, "next") is State.REJECTED
 
 
 def in_doubt(house: House) -> tuple[str, str]:
