@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from starlette.concurrency import run_in_threadpool
+from sqlalchemy.engine import Connection
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -21,10 +23,24 @@ from newsletter.subscribers import address as addresses
 from newsletter.subscribers import people
 from newsletter.subscribers.address import Address, Refusal
 from newsletter.web import bucket, challenge, fields
+from newsletter.web.challenge import Solved
 from newsletter.web.gate import FORM_POLICY
 from newsletter.web.networks import Networks
 from newsletter.web.pages import Pages, wants_json
 from newsletter.web.parts import WebParts
+from newsletter.web.together import Together
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """One good form. `client` is who sent it, to be counted by network and not to be kept."""
+
+    address: Address
+    language: str
+    wording: str
+    solved: Solved | None
+    client: str | None
+    now: dt.datetime
 
 
 class Subscribe:
@@ -32,6 +48,7 @@ class Subscribe:
         self._parts = parts
         self._pages = pages
         self._networks = Networks()
+        self._together = Together(self._ask_all, "sign-ups")
 
     async def show(self, request: Request) -> Response:
         return self._form(request, self._pages.language(request))
@@ -54,9 +71,8 @@ class Subscribe:
             return self._form(request, language, "address")
         now = self._parts.clock()
         client = request.client.host if request.client else None
-        admitted = await run_in_threadpool(
-            self._ask, address, language, wording, sent.get("altcha", ""), client, now
-        )
+        solved = challenge.check(self._parts.vault, sent.get("altcha", ""), now)
+        admitted = await self._together.do(_Wish(address, language, wording, solved, client, now))
         if not admitted:
             return self._pages.error(request, 429, {"Retry-After": "3600"})
         return await self._asked(request, language, began)
@@ -65,35 +81,35 @@ class Subscribe:
         """GET /challenge: for the form's script, and for a publisher's own front end."""
         return JSONResponse(challenge.make(self._parts.vault, self._parts.clock()))
 
-    def _ask(
-        self,
-        address: Address,
-        language: str,
-        wording: str,
-        payload: str,
-        client: str | None,
-        now: dt.datetime,
-    ) -> bool:
-        """Row, link and mail in one transaction; False when the network has had its measure."""
+    def _ask_all(self, wishes: Sequence[_Wish]) -> list[bool]:
+        with self._parts.store.write() as tx:
+            return [self._ask(tx, wish) for wish in wishes]
+
+    def _ask(self, tx: Connection, wish: _Wish) -> bool:
+        """Row, link and mail, in one transaction; False when the network has had its measure."""
         parts = self._parts
-        solved = challenge.check(parts.vault, payload, now) if payload else None
-        with parts.store.write() as tx:
-            proved = solved is not None and challenge.spend(tx, solved, now)
-            if not self._networks.admits(client, now, proved=proved):
-                return False
-            asked = people.ask(
-                tx, parts.vault, address, language, wording, now, valid_for=parts.unconfirmed
+        proved = wish.solved is not None and challenge.spend(tx, wish.solved, wish.now)
+        if not self._networks.admits(wish.client, wish.now, proved=proved):
+            return False
+        asked = people.ask(
+            tx,
+            parts.vault,
+            wish.address,
+            wish.language,
+            wish.wording,
+            wish.now,
+            valid_for=parts.unconfirmed,
+        )
+        if asked.send_notice and asked.subscriber_id and asked.confirmation_id:
+            notices.enqueue(
+                tx,
+                "confirm",
+                asked.subscriber_id,
+                asked.confirmation_id,
+                wish.language,
+                asked.consent_epoch,
+                wish.now,
             )
-            if asked.send_notice and asked.subscriber_id and asked.confirmation_id:
-                notices.enqueue(
-                    tx,
-                    "confirm",
-                    asked.subscriber_id,
-                    asked.confirmation_id,
-                    language,
-                    asked.consent_epoch,
-                    now,
-                )
         return True
 
     async def _asked(self, request: Request, language: str, began: float) -> Response:
