@@ -191,9 +191,9 @@ def test_whatever_is_written_only_known_elements_come_out(body: str) -> None:
     assert "\x03" not in html
     kept = nh3.clean(
         html,
-        tags=ALLOWED,
+        tags=ALLOWED | {"div"},
         attributes={
-            "*": {"class", "id", "lang", "dir", "title", "aria-label"},
+            "*": {"class", "id", "lang", "dir", "title", "aria-label", "role", "tabindex"},
             "a": {"href", "rel"},
             "img": {"src", "alt"},
             "td": set(),

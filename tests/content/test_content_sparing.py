@@ -6,13 +6,13 @@ from xml.etree import ElementTree as ET
 
 import markdown
 import pytest
+from bench import corpus
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown.extensions.sane_lists import SaneListExtension
 from markdown.extensions.tables import TableExtension
 from markdown.treeprocessors import InlineProcessor
 
-from bench import corpus
 from newsletter.content import sparing
 from newsletter.content.markup import Markup
 

@@ -41,8 +41,9 @@ from xml.etree import ElementTree as ET
 
 from markdown.util import AtomicString, code_escape
 
+from newsletter.content import price, serial
 from newsletter.content import references as reference_list
-from newsletter.content import serial
+from newsletter.content.emergency import EVERYWHERE
 from newsletter.content.links import canonical
 from newsletter.content.markup import Markup
 from newsletter.content.model import Reference, Source
@@ -50,6 +51,7 @@ from newsletter.content.outline import CARE, KINDS, Block, Chunk, Code, Part, sc
 from newsletter.errors import Finding, Level, Where, did_you_mean
 from newsletter.language import Language
 
+EMERGENCY = "{emergency}"
 WORDS_PER_MINUTE = {"de": 179, "ru": 184}
 """Reading aloud speeds of plain text; 200 where we know none. Source: IReST,
 Trauzettel-Klosinski and Dietz, 2012, doi:10.1167/iovs.11-8284 (English 228; patients read slower)."""
@@ -115,21 +117,32 @@ def _markup() -> Markup:
 
 
 def parse(
-    body: str, *, source: Source, references: Sequence[Reference] = (), language: str = "en"
+    body: str,
+    *,
+    source: Source,
+    references: Sequence[Reference] = (),
+    language: str = "en",
+    emergency: str = EVERYWHERE,
 ) -> Prose:
     """Parse Markdown once. Nothing is raised for what an editor wrote; see `Prose.findings`.
 
     `source` gives the findings their file and line. `references` are those the
     body may cite. `language` chooses the words of headings the program adds.
+    `emergency` is the number that {emergency} stands for.
     """
-    return _Parse(body, source, references, language).run()
+    return _Parse(body, source, references, language, emergency).run()
 
 
 class _Parse:
     """One document on its way to `Prose`."""
 
     def __init__(
-        self, body: str, source: Source, references: Sequence[Reference], language: str
+        self,
+        body: str,
+        source: Source,
+        references: Sequence[Reference],
+        language: str,
+        emergency: str,
     ) -> None:
         self.body = body
         self.source = source
@@ -137,6 +150,8 @@ class _Parse:
         self.language = Language(language, "site")
         self.findings: list[Finding] = []
         self.markup = _markup()
+        self.emergency = emergency
+        self.prices: list[tuple[ET.Element, Block]] = []
         self.ids: set[str] = set()
         self.contents: list[Heading] = []
         self.links: list[Link] = []
@@ -162,7 +177,7 @@ class _Parse:
         minutes = max(1, math.ceil(words / WORDS_PER_MINUTE.get(self.language.tag[:2], 200)))
         return Prose(
             root=root,
-            fragment=serial.fragment(root),
+            fragment=serial.fragment(root, self.language.gettext("Table")),
             findings=tuple(self.findings),
             contents=tuple(self.contents),
             links=tuple(dict.fromkeys(self.links)),
@@ -213,6 +228,7 @@ class _Parse:
         self.markup.inline(root)
         root.remove(shelf)
         self._walk(root, None)
+        self._add_up()
         if outline.abbreviations:
             _abbreviate(root, outline.abbreviations)
         for name in outline.footnotes:
@@ -230,7 +246,7 @@ class _Parse:
         for part in parts:
             match part:
                 case Chunk():
-                    self.markup.blocks(parent, part.text)
+                    self.markup.blocks(parent, part.text.replace(EMERGENCY, self._call()))
                 case Code():
                     pre = ET.SubElement(parent, "pre")
                     code = ET.SubElement(
@@ -277,8 +293,26 @@ class _Parse:
             head = ET.SubElement(element, "h3" if element.tag == "section" else "p")
             if element.tag == "aside":
                 head.set("class", "title")
-            head.text = title
+            head.text = title.replace(EMERGENCY, self.emergency)
+        if block.kind == "price":
+            self.prices.append((element, block))
         self._parts(block.parts, element)
+
+    def _call(self) -> str:
+        """The emergency number as a link that a phone dials."""
+        return f"[{self.emergency}](tel:{self.emergency})"
+
+    def _add_up(self) -> None:
+        for element, block in self.prices:
+            table = element.find("table")
+            try:
+                currency, months = price.options(block.options)
+                if table is None:
+                    raise price.NotAPrice("there is a table with what, price and times a month")
+                price.add_up(table, currency, months, self.language)
+            except price.NotAPrice as problem:
+                advice = 'write ::: price EUR 1 3 6 "What it may cost" and a table below it'
+                self._tell("NL241", f"this cannot be added up: {problem}", block.line, advice)
 
     def _dropped(self, tag: str) -> None:
         name = re.match(r"</?([A-Za-z][\w-]*)", tag)

@@ -9,8 +9,8 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 from newsletter.content import article as article_file
+from newsletter.content import emergency, patience, prose, source
 from newsletter.content import page as page_file
-from newsletter.content import patience, prose, source
 from newsletter.content.model import Article, Page
 from newsletter.content.prose import Heading, Link, Shown
 from newsletter.errors import Finding, Level, Where
@@ -81,7 +81,11 @@ def parse(job: Job) -> Parsed:
     try:
         with patience.limit(patience.SECONDS):
             read = prose.parse(
-                made.body, source=made.source, references=references, language=made.language
+                made.body,
+                source=made.source,
+                references=references,
+                language=made.language,
+                emergency=emergency.number(job.zone),
             )
     except patience.TooLong:
         findings.append(

@@ -30,15 +30,15 @@ def attribute(text: str) -> str:
     return escape(text).replace('"', "&quot;")
 
 
-def fragment(root: ET.Element) -> str:
-    """The children of `root` as HTML with slots."""
+def fragment(root: ET.Element, table: str) -> str:
+    """The children of `root` as HTML with slots. `table` names a table that is wider than a phone."""
     out: list[str] = []
     for child in root:
-        _write(child, out)
+        _write(child, out, table)
     return "".join(out)
 
 
-def _write(element: ET.Element, out: list[str]) -> None:
+def _write(element: ET.Element, out: list[str], table: str) -> None:
     tag = element.tag
     if tag == "img":
         out += (
@@ -48,6 +48,10 @@ def _write(element: ET.Element, out: list[str]) -> None:
             SLOT,
         )
     else:
+        if tag == "table":
+            out.append(
+                f'<div class="table" role="region" tabindex="0" aria-label="{attribute(table)}">'
+            )
         out.append(f"<{tag}")
         for key, value in element.attrib.items():
             if key == "href" and value.startswith(INSIDE):
@@ -59,8 +63,8 @@ def _write(element: ET.Element, out: list[str]) -> None:
             if element.text:
                 out.append(escape(element.text))
             for child in element:
-                _write(child, out)
-            out.append(f"</{tag}>")
+                _write(child, out, table)
+            out.append("</table></div>" if tag == "table" else f"</{tag}>")
     if element.tail and element.tail.strip():
         out.append(escape(element.tail))
     elif tag in _BLOCK:
