@@ -44,15 +44,17 @@ def enqueue(
 ) -> str:
     """Queue a notice in the transaction that caused it; its id."""
     notice_id = secrets.token_hex(16)
+    # Values beside the statement, not in it: it is compiled once for all.
     tx.execute(
-        sa.insert(notices).values(
-            id=notice_id,
-            kind=kind,
-            subscriber_id=subscriber_id,
-            confirmation_id=confirmation_id,
-            language=language,
+        sa.insert(notices),
+        {
+            "id": notice_id,
+            "kind": kind,
+            "subscriber_id": subscriber_id,
+            "confirmation_id": confirmation_id,
+            "language": language,
             **_fresh(consent_epoch, now),
-        )
+        },
     )
     return notice_id
 

@@ -35,6 +35,11 @@ VALID_FOR = dt.timedelta(hours=1)
 _KEY = b"sign-up!"
 """Eight bytes that name the key; the vault makes it, so that every process has the same."""
 
+# Built once: this is on the way of every sign-up.
+_KNOWN = sa.select(challenges.c.id).where(challenges.c.id == sa.bindparam("known"))
+_USED = challenges.insert()
+_OLD = challenges.delete().where(challenges.c.expires_at <= sa.bindparam("before"))
+
 
 @dataclass(frozen=True, slots=True)
 class Solved:
@@ -79,14 +84,17 @@ def check(vault: Vault, payload: str, now: dt.datetime) -> Solved | None:
     return Solved(name, dt.datetime.fromtimestamp(expires, dt.UTC))
 
 
-def spend(tx: Connection, solved: Solved, now: dt.datetime) -> bool:
+def spend(tx: Connection, solved: Solved) -> bool:
     """Use a solution up, in the caller's write; False when somebody did before."""
-    known = tx.scalar(sa.select(challenges.c.id).where(challenges.c.id == solved.id))
-    if known is not None:
+    if tx.execute(_KNOWN, {"known": solved.id}).first() is not None:
         return False
-    tx.execute(challenges.delete().where(challenges.c.expires_at <= now))
-    tx.execute(challenges.insert().values(id=solved.id, expires_at=solved.expires_at))
+    tx.execute(_USED, {"id": solved.id, "expires_at": solved.expires_at})
     return True
+
+
+def forget(tx: Connection, now: dt.datetime) -> None:
+    """Drop what is too old to be replayed."""
+    tx.execute(_OLD, {"before": now})
 
 
 def _payload(text: str) -> altcha.Payload | None:

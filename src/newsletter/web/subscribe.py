@@ -83,12 +83,13 @@ class Subscribe:
 
     def _ask_all(self, wishes: Sequence[_Wish]) -> list[bool]:
         with self._parts.store.write() as tx:
+            challenge.forget(tx, self._parts.clock())
             return [self._ask(tx, wish) for wish in wishes]
 
     def _ask(self, tx: Connection, wish: _Wish) -> bool:
         """Row, link and mail, in one transaction; False when the network has had its measure."""
         parts = self._parts
-        proved = wish.solved is not None and challenge.spend(tx, wish.solved, wish.now)
+        proved = wish.solved is not None and challenge.spend(tx, wish.solved)
         if not self._networks.admits(wish.client, wish.now, proved=proved):
             return False
         asked = people.ask(
