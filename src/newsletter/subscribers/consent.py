@@ -31,6 +31,9 @@ GENESIS = b"\0" * 32
 SALT_BYTES = 16
 
 
+_HEAD = sa.select(consents.c.seq, consents.c.chain).order_by(consents.c.seq.desc()).limit(1)
+
+
 class Happened(StrEnum):
     GIVEN = "given"
     WITHDRAWN = "withdrawn"
@@ -165,9 +168,7 @@ def _rows(tx: Connection) -> Iterator[tuple[int, bytes, bytes, bytes | None, str
 
 
 def _head(tx: Connection) -> tuple[int, bytes]:
-    row = tx.execute(
-        sa.select(consents.c.seq, consents.c.chain).order_by(consents.c.seq.desc()).limit(1)
-    ).first()
+    row = tx.execute(_HEAD).first()
     return (row.seq, row.chain) if row else (0, GENESIS)
 
 

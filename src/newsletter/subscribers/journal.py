@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -83,25 +83,19 @@ class Journal:
         now: dt.datetime,
     ) -> None:
         """Write one record; when this returns it is on the disk."""
-        line = json.dumps(
-            {
-                "v": 1,
-                "kind": kind.value,
-                "subscriber": subscriber_id,
-                "key": suppression_key.hex(),
-                "epoch": epoch,
-                "at": now.astimezone(dt.UTC).isoformat(timespec="seconds"),
-            },
-            separators=(",", ":"),
-        ).encode()
+        self.append_all([Entry(kind, subscriber_id, suppression_key, epoch, now)])
+
+    def append_all(self, entries: Sequence[Entry]) -> None:
+        """Write records, in order and with one flush; when this returns they are on the disk."""
+        lines = b"".join(_line(entry) for entry in entries)
         with self._turn:
             existed = self.path.exists()
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             try:
-                # A torn line gets its end, so that this one stands alone. One
-                # write of one short line: O_APPEND keeps processes apart.
+                # A torn line gets its end, so that these stand alone. One write
+                # of short lines: O_APPEND keeps processes apart.
                 torn = not _ends_whole(descriptor)
-                os.write(descriptor, b"\n" * torn + line + b"\n")
+                _write(descriptor, b"\n" * torn + lines)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -180,6 +174,24 @@ class Journal:
         mark = tx.execute(sa.select(facts.c.value).where(facts.c.name == MARK)).scalar() or b""
         end = int.from_bytes(mark[:8])
         return end if end <= self._end() and bytes(mark) == self._mark(end) else 0
+
+
+def _line(entry: Entry) -> bytes:
+    fields = {
+        "v": 1,
+        "kind": entry.kind.value,
+        "subscriber": entry.subscriber_id,
+        "key": entry.suppression_key.hex(),
+        "epoch": entry.epoch,
+        "at": entry.at.astimezone(dt.UTC).isoformat(timespec="seconds"),
+    }
+    return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+
+
+def _write(descriptor: int, lines: bytes) -> None:
+    written = os.write(descriptor, lines)
+    if written != len(lines):  # the disk is full: what was cut off is a torn line
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _ends_whole(descriptor: int) -> bool:

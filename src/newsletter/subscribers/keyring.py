@@ -45,6 +45,9 @@ RENEWED = (Purpose.FIELD, Purpose.INDEX, Purpose.TOKEN)
 """What `key rotate` makes anew."""
 
 
+_FACT = sa.select(facts.c.value).where(facts.c.name == sa.bindparam("of"))
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
     """The opened keyring and the root that opened it. `of[purpose]`: generation to key, newest first."""
@@ -184,8 +187,7 @@ def epoch(tx: Connection) -> int:
 
 
 def _fact(tx: Connection, name: str) -> bytes:
-    value = tx.execute(sa.select(facts.c.value).where(facts.c.name == name)).scalar()
-    return bytes(value or b"")
+    return bytes(tx.execute(_FACT, {"of": name}).scalar() or b"")
 
 
 def _set_fact(tx: Connection, name: str, value: bytes) -> None:

@@ -18,8 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from newsletter.store import tables
-from newsletter.subscribers import consent, suppression, wordings
+from newsletter.subscribers import consent, rows, suppression, wordings
 from newsletter.subscribers.address import Address
 from newsletter.subscribers.states import Door, Event, Reason, State, after
 from newsletter.subscribers.vault import Vault
@@ -35,9 +34,6 @@ MAILS_A_DAY = 3
 
 MAIL_GAP = dt.timedelta(minutes=5)
 """A form sent twice in a row is one request."""
-
-subscribers = tables.subscribers
-confirmations = tables.confirmations
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,42 +93,28 @@ class Left:
     changed: bool
 
 
-_PERSON = (
-    subscribers.c.id,
-    subscribers.c.link_id,
-    subscribers.c.language,
-    subscribers.c.state,
-    subscribers.c.consent_epoch,
-    subscribers.c.suppression_key,
-    subscribers.c.evidence_key,
-    subscribers.c.requested_at,
-    subscribers.c.confirmed_at,
-    subscribers.c.left_at,
-)
-
-
 def find(tx: Connection, subscriber_id: str) -> Person | None:
-    return _one(tx, subscribers.c.id == subscriber_id)
+    return _one(tx, rows.BY_ID, subscriber_id)
 
 
 def find_by_link(tx: Connection, link_id: bytes) -> Person | None:
     """Whoever a mail's token names (`vault.read_mail_token`)."""
-    return _one(tx, subscribers.c.link_id == link_id)
+    return _one(tx, rows.BY_LINK, link_id)
 
 
 def find_by_address(tx: Connection, vault: Vault, address: Address) -> Person | None:
     """Whoever has this address, through the blind index."""
     vault.follow(tx)
-    return _one(tx, subscribers.c.address_index.in_(vault.indexes(address)))
+    return _one(tx, rows.BY_INDEX, vault.indexes(address))
 
 
-def _one(tx: Connection, condition: sa.ColumnElement[bool]) -> Person | None:
-    row = tx.execute(sa.select(*_PERSON).where(condition)).first()
+def _one(tx: Connection, query: sa.Select[Any], who: object) -> Person | None:
+    row = tx.execute(query, {"who": who}).first()
     return person(row) if row else None
 
 
 def person(row: Any) -> Person:
-    """A Person from a row that has `_PERSON`'s columns in their order."""
+    """A Person from a row that has the columns of `rows.PERSON`."""
     return Person(
         row.id,
         bytes(row.link_id),
@@ -187,7 +169,7 @@ def ask(
 
 def _insert(tx: Connection, vault: Vault, address: Address, language: str, now: dt.datetime) -> str:
     row = new_row(vault, address, language, now)
-    tx.execute(subscribers.insert().values(**row))
+    tx.execute(rows.INSERT, row)
     return str(row["id"])
 
 
@@ -219,33 +201,20 @@ def new_row(
 
 
 def _asked_enough(tx: Connection, subscriber_id: str, purpose: str, now: dt.datetime) -> bool:
-    times = (
-        tx.execute(
-            sa.select(confirmations.c.asked_at).where(
-                confirmations.c.subscriber_id == subscriber_id,
-                confirmations.c.purpose == purpose,
-                confirmations.c.asked_at > now - dt.timedelta(days=1),
-            )
-        )
-        .scalars()
-        .all()
-    )
+    since = now - dt.timedelta(days=1)
+    found = tx.execute(rows.ASKED_SINCE, {"who": subscriber_id, "aim": purpose, "since": since})
+    times = found.scalars().all()
     return len(times) >= MAILS_A_DAY or any(now - MAIL_GAP < time <= now for time in times)
 
 
 def _take_spelling(tx: Connection, vault: Vault, subscriber_id: str, address: Address) -> None:
     """Send to the address as it was spelled last; a link sent to another spelling proves nothing for it."""
-    sealed = tx.execute(
-        sa.select(subscribers.c.address).where(subscribers.c.id == subscriber_id)
-    ).scalar_one()
+    sealed = tx.execute(rows.SEALED, {"who": subscriber_id}).scalar_one()
     if vault.open_address(subscriber_id, sealed) == address.mailbox:
         return
     _void_links(tx, subscriber_id)
-    tx.execute(
-        subscribers.update()
-        .where(subscribers.c.id == subscriber_id)
-        .values(address=vault.seal_address(subscriber_id, address))
-    )
+    new = vault.seal_address(subscriber_id, address)
+    tx.execute(rows.RESEAL, {"who": subscriber_id, "sealed": new})
 
 
 def link(
@@ -259,35 +228,26 @@ def link(
 ) -> bytes:
     """A new link of `purpose`; its name."""
     confirmation_id = secrets.token_bytes(8)
-    tx.execute(
-        confirmations.insert().values(
-            id=confirmation_id,
-            subscriber_id=subscriber_id,
-            purpose=purpose,
-            wording_hash=wording_hash,
-            language=language,
-            asked_at=now,
-            expires_at=expires_at,
-        )
-    )
+    row = {
+        "id": confirmation_id,
+        "subscriber_id": subscriber_id,
+        "purpose": purpose,
+        "wording_hash": wording_hash,
+        "language": language,
+        "asked_at": now,
+        "expires_at": expires_at,
+    }
+    tx.execute(rows.ADD_LINK, row)
     return confirmation_id
 
 
 def _void_links(tx: Connection, subscriber_id: str) -> None:
-    tx.execute(
-        confirmations.delete().where(
-            confirmations.c.subscriber_id == subscriber_id, confirmations.c.used_at.is_(None)
-        )
-    )
+    tx.execute(rows.VOID_LINKS, {"who": subscriber_id})
 
 
 def confirm(tx: Connection, confirmation_id: bytes, now: dt.datetime) -> Confirmed:
     """The token of a confirmation mail was POSTed (`vault.read_confirm_token`)."""
-    asked = tx.execute(
-        sa.select(confirmations).where(
-            confirmations.c.id == confirmation_id, confirmations.c.purpose == "confirm"
-        )
-    ).first()
+    asked = tx.execute(rows.LINK, {"name": confirmation_id, "aim": "confirm"}).first()
     found = find(tx, asked.subscriber_id) if asked else None
     if asked is None or found is None:
         return Confirmed(Outcome.STALE)
@@ -299,21 +259,10 @@ def confirm(tx: Connection, confirmation_id: bytes, now: dt.datetime) -> Confirm
         return Confirmed(Outcome.STALE)
     if suppression.closed(tx, found.suppression_key, Door.FORM, now):
         return Confirmed(Outcome.BLOCKED)
-    tx.execute(
-        confirmations.update().where(confirmations.c.id == confirmation_id).values(used_at=now)
-    )
-    tx.execute(
-        subscribers.update()
-        .where(subscribers.c.id == found.id, subscribers.c.consent_epoch == found.consent_epoch)
-        .values(
-            state=after(found.state, Event.CONFIRM).value,
-            consent_epoch=found.consent_epoch + 1,
-            language=asked.language,
-            requested_at=asked.asked_at,
-            confirmed_at=now,
-            left_at=None,
-        )
-    )
+    tx.execute(rows.USE_LINK, {"name": confirmation_id, "now": now})
+    to = after(found.state, Event.CONFIRM).value
+    values = {"tag": asked.language, "asked": asked.asked_at, "now": now}
+    tx.execute(rows.CONFIRM, {"who": found.id, "to": to, **values})
     suppression.lift_by_opt_in(tx, found.suppression_key, now)
     wording = wordings.find(tx, asked.wording_hash or "")
     record = consent.Record(
@@ -331,14 +280,8 @@ def confirm(tx: Connection, confirmation_id: bytes, now: dt.datetime) -> Confirm
 
 def _mailed_at(tx: Connection, subscriber_id: str, confirmation_id: bytes) -> dt.datetime | None:
     """When the next hop took the confirmation mail: part of the evidence (BGH I ZR 164/09)."""
-    notices = tables.notices
-    return tx.execute(
-        sa.select(notices.c.settled_at).where(
-            notices.c.subscriber_id == subscriber_id,
-            notices.c.confirmation_id == confirmation_id,
-            notices.c.state == "accepted",
-        )
-    ).scalar()
+    found = tx.execute(rows.MAILED_AT, {"who": subscriber_id, "name": confirmation_id})
+    return found.scalars().first()
 
 
 def leave(tx: Connection, subscriber_id: str, now: dt.datetime, channel: str) -> Left | None:
@@ -354,15 +297,8 @@ def leave(tx: Connection, subscriber_id: str, now: dt.datetime, channel: str) ->
     _void_links(tx, found.id)
     if found.state is State.UNSUBSCRIBED:
         return Left(found.id, found.suppression_key, changed=False)
-    tx.execute(
-        subscribers.update()
-        .where(subscribers.c.id == found.id)
-        .values(
-            state=after(found.state, Event.LEAVE).value,
-            consent_epoch=found.consent_epoch + 1,
-            left_at=now,
-        )
-    )
+    to = after(found.state, Event.LEAVE).value
+    tx.execute(rows.LEAVE, {"who": found.id, "to": to, "now": now})
     if found.state is State.CONFIRMED:
         record = consent.Record(consent.Happened.WITHDRAWN, source=channel, withdrawn_at=now)
         consent.append(tx, found.evidence_key, record, now)
@@ -385,14 +321,9 @@ def erase(tx: Connection, subscriber_id: str, now: dt.datetime) -> bool:
 
 def remove(tx: Connection, subscriber_id: str) -> None:
     """Take the row out: the sealed address is overwritten first, so no page keeps it."""
-    length = sa.func.length(subscribers.c.address)
-    size = tx.execute(sa.select(length).where(subscribers.c.id == subscriber_id)).scalar() or 0
-    tx.execute(
-        subscribers.update()
-        .where(subscribers.c.id == subscriber_id)
-        .values(address=secrets.token_bytes(size))
-    )
-    tx.execute(subscribers.delete().where(subscribers.c.id == subscriber_id))
+    sealed = tx.execute(rows.SEALED, {"who": subscriber_id}).scalar() or b""
+    tx.execute(rows.RESEAL, {"who": subscriber_id, "sealed": secrets.token_bytes(len(sealed))})
+    tx.execute(rows.DELETE, {"who": subscriber_id})
 
 
 def change_language(tx: Connection, subscriber_id: str, language: str) -> bool:
@@ -401,7 +332,7 @@ def change_language(tx: Connection, subscriber_id: str, language: str) -> bool:
     if found is None:
         return False
     after(found.state, Event.CHANGE_LANGUAGE)
-    tx.execute(subscribers.update().where(subscribers.c.id == found.id).values(language=language))
+    tx.execute(rows.LANGUAGE, {"who": found.id, "tag": language})
     return True
 
 
@@ -416,11 +347,7 @@ def ask_data(tx: Connection, subscriber_id: str, now: dt.datetime) -> Asked:
 
 def find_by_data_link(tx: Connection, confirmation_id: bytes, now: dt.datetime) -> Person | None:
     """Whoever a mailed data link names (`vault.read_data_token`), while it works."""
-    owner = tx.execute(
-        sa.select(confirmations.c.subscriber_id).where(
-            confirmations.c.id == confirmation_id,
-            confirmations.c.purpose == "data",
-            confirmations.c.expires_at > now,
-        )
-    ).scalar()
-    return find(tx, owner) if owner else None
+    asked = tx.execute(rows.LINK, {"name": confirmation_id, "aim": "data"}).first()
+    if asked is None or asked.expires_at <= now:
+        return None
+    return find(tx, asked.subscriber_id)

@@ -10,12 +10,15 @@ from sqlalchemy.engine import Connection
 from newsletter.store.tables import suppressions
 from newsletter.subscribers.states import Door, Reason, blocks, lifted_by_opt_in
 
+_REASONS = sa.select(suppressions.c.reason, suppressions.c.since).where(
+    suppressions.c.key == sa.bindparam("of")
+)
+_ADD = suppressions.insert()
+
 
 def reasons(tx: Connection, key: bytes) -> dict[Reason, dt.datetime]:
     """Why an address is suppressed, and since when; empty when it is not."""
-    rows = tx.execute(
-        sa.select(suppressions.c.reason, suppressions.c.since).where(suppressions.c.key == key)
-    )
+    rows = tx.execute(_REASONS, {"of": key})
     return {Reason(reason): since for reason, since in rows}
 
 
@@ -28,7 +31,7 @@ def add(tx: Connection, key: bytes, reason: Reason, now: dt.datetime) -> bool:
     """Suppress; False when it already was for this reason (its date stays)."""
     if reason in reasons(tx, key):
         return False
-    tx.execute(suppressions.insert().values(key=key, reason=reason.value, since=now))
+    tx.execute(_ADD, {"key": key, "reason": reason.value, "since": now})
     return True
 
 

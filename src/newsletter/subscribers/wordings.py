@@ -30,6 +30,14 @@ class Shown:
     text: str
 
 
+_BY_HASH = sa.select(
+    tables.wordings.c.hash,
+    tables.wordings.c.language,
+    tables.wordings.c.version,
+    tables.wordings.c.text,
+).where(tables.wordings.c.hash == sa.bindparam("of"))
+
+
 def shown(language: str, version: str, text: str) -> Shown:
     """A wording by its text; the hash is made here, so that it cannot be another's."""
     return Shown(hashlib.sha256(text.encode()).hexdigest(), language, version, text)
@@ -61,12 +69,7 @@ def register(tx: Connection, wordings: Iterable[Shown], now: dt.datetime) -> Non
 
 def find(tx: Connection, wording_hash: str) -> Shown | None:
     """The wording of this hash, None when nobody was ever shown it."""
-    table = tables.wordings
-    row = tx.execute(
-        sa.select(table.c.hash, table.c.language, table.c.version, table.c.text).where(
-            table.c.hash == wording_hash
-        )
-    ).first()
+    row = tx.execute(_BY_HASH, {"of": wording_hash}).first()
     return Shown(*row) if row else None
 
 
