@@ -59,7 +59,7 @@ class House:
         complain: Callable[[Findings], None] = lambda broken: None,
     ) -> None:
         self.settings = settings
-        self._environ = environ
+        self.environ = environ
         self._key = key
         self.clock = clock
         self._complain = complain
@@ -101,7 +101,7 @@ class House:
         from newsletter.subscribers import rootkey
 
         return self._key or rootkey.read(
-            self._environ, publication=self.settings.root, database=self.database
+            self.environ, publication=self.settings.root, database=self.database
         )
 
     @cached_property

@@ -30,6 +30,7 @@ REFUSED = {
     "newsletter deliveries list": "NL138",
     "newsletter deliveries resolve": "NL138",
     "newsletter issue halt": "NL144",
+    "newsletter issue verify": "NL460",
     "newsletter doctor": "NL148",
     "newsletter status 2026": "NL138",
     "newsletter send": "NL709",

@@ -40,7 +40,7 @@ def test_doctor_says_which_files_are_in_force(letter: Path, newsletter: Newslett
 
     assert str(letter / "newsletter.toml") in seen["configuration"]["says"]
     assert str(letter / "subscribers" / "newsletter.db") in seen["database"]["says"]
-    assert "opens this database" in seen["key"]["says"]
+    assert "opens them" in seen["readers"]["says"]
     assert "anna" not in json.dumps(seen)
 
 
@@ -65,7 +65,7 @@ def test_a_missing_key_is_one_finding_and_the_rest_is_looked_at(
 
     seen = _doctor(newsletter, "--offline")
 
-    assert seen["key"]["findings"][0]["code"] == "NL501"
+    assert seen["readers"]["findings"][0]["code"] == "NL501"
     assert seen["month"]["findings"] == []
 
 
@@ -78,7 +78,7 @@ def test_a_damaged_database_is_found(letter: Path, newsletter: Newsletter) -> No
         database.execute("UPDATE sqlite_schema SET rootpage=3 WHERE name='suppressions'")
     database.close()
 
-    assert _doctor(newsletter, "--offline")["database"]["findings"][0]["code"] == "NL145"
+    assert _doctor(newsletter, "--offline")["database"]["findings"][0]["code"] == "NL806"
 
 
 def test_evidence_that_was_changed_is_found(letter: Path, newsletter: Newsletter) -> None:
@@ -89,15 +89,15 @@ def test_evidence_that_was_changed_is_found(letter: Path, newsletter: Newsletter
         "utf-8",
     )
     newsletter("subscribers", "import", "../in.csv")
-    whole = _doctor(newsletter, "--offline")["evidence"]
+    whole = _doctor(newsletter, "--offline")["readers"]
     with sqlite3.connect(letter / "subscribers" / "newsletter.db") as database:
         database.execute("UPDATE consent_payloads SET payload = replace(payload, '2025', '2024')")
     database.close()
 
-    broken = _doctor(newsletter, "--offline")["evidence"]
+    broken = _doctor(newsletter, "--offline")["readers"]
 
     assert whole["findings"] == []
-    assert broken["findings"][0]["code"] == "NL146"
+    assert broken["findings"][0]["code"] == "NL540"
 
 
 def test_a_torn_journal_is_told_and_is_no_error(letter: Path, newsletter: Newsletter) -> None:
@@ -108,7 +108,7 @@ def test_a_torn_journal_is_told_and_is_no_error(letter: Path, newsletter: Newsle
 
     ran = newsletter("doctor", "--offline")
 
-    assert "warning[NL147]" in ran.err
+    assert "warning[NL542]" in ran.err
     assert ran.code == 0
 
 

@@ -137,3 +137,15 @@ def test_a_state_nobody_is_ever_in_is_refused(letter: Path, newsletter: Newslett
     assert ran.code == 2
     assert "error[NL136]" in ran.err
     assert "did you mean `accepted`" in ran.err
+
+
+def test_a_list_nobody_believes_is_asked_by_mail(letter: Path, newsletter: Newsletter) -> None:
+    (letter.parent / "in.csv").write_text("address\nanna@example.org\nben@example.org\n", "utf-8")
+
+    believed = newsletter("subscribers", "import", "../in.csv")
+    asked = newsletter("subscribers", "import", "../in.csv", "--ask")
+    held = json.loads(newsletter("subscribers", "show", "anna@example.org", "--json").out)
+
+    assert "2 refused" in believed.err
+    assert "2 asked by mail" in asked.err
+    assert held["state"] == "pending"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import DatabaseError
 
 from newsletter.cli.trouble import from_exception
 from newsletter.errors import CouldNotRun, Finding, Findings, NewsletterError
@@ -22,6 +24,18 @@ def test_the_disk_speaks_for_itself() -> None:
     assert trouble.findings[0].code == "NL127"
     assert "public/index.html: No space left on device" in trouble.findings[0].what
     assert "make room" in trouble.findings[0].help
+
+
+def test_the_database_speaks_without_its_statement() -> None:
+    error = DatabaseError(
+        "SELECT anna", ["anna@example.org"], sqlite3.DatabaseError("disk I/O error")
+    )
+
+    trouble = from_exception(error)
+
+    assert (trouble.findings[0].code, trouble.exit_code) == ("NL145", 2)
+    assert "disk I/O error" in trouble.findings[0].what
+    assert "anna" not in str(trouble)
 
 
 def test_a_fault_of_ours_shows_its_kind_and_not_its_words() -> None:

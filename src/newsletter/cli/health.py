@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from newsletter.errors import CouldNotRun, Finding, Findings, Level, NewsletterError, Where
+from newsletter.cli.trouble import from_exception
+from newsletter.errors import CouldNotRun, Finding, Level
 
 if TYPE_CHECKING:
     from newsletter.wiring import House
@@ -35,10 +36,8 @@ def look(house: House, *, relay: bool) -> Iterator[Seen]:
         ("clock", _clock),
         ("texts", _texts),
         ("site", _site),
-        ("key", _key),
         ("database", _database),
-        ("evidence", _evidence),
-        ("journal", _journal),
+        ("readers", _people),
         ("witness", _witness),
         ("relay", _relay if relay else _relay_named),
         ("month", _month),
@@ -46,10 +45,9 @@ def look(house: House, *, relay: bool) -> Iterator[Seen]:
     for what, act in looks:
         try:
             yield act(house)
-        except (Findings, CouldNotRun) as wrong:
-            yield Seen(what, _first(wrong.findings), wrong.findings)
-        except NewsletterError as wrong:
-            yield Seen(what, str(wrong), (Finding("NL129", str(wrong)),))
+        except Exception as error:  # noqa: BLE001 - one look of many; the others are worth having
+            wrong = from_exception(error).findings
+            yield Seen(what, _first(wrong), wrong)
 
 
 def adopt(house: House) -> int:
@@ -101,74 +99,36 @@ def _site(house: House) -> Seen:
     )
 
 
-def _key(house: House) -> Seen:
-    from newsletter.subscribers import keyring
-
-    key = house.key
-    if house.database is not None and not house.database.exists():
-        return Seen("key", f"{key.path}; nobody is here yet")
-    with house.store.read() as tx:
-        keyring.opened(tx, key)
-    return Seen("key", f"{key.path} opens this database")
-
-
-def _database(house: House) -> Seen:
-    if house.database is None:
-        return Seen("database", f"{house.store.dialect}, tables of this version")
-    if not house.database.exists():
-        return Seen("database", f"{house.database}: not there yet, made with the first reader")
-    with house.store.read() as tx:
-        said = tx.exec_driver_sql("PRAGMA quick_check(1)").scalar()
-    if said != "ok":
-        raise CouldNotRun(
-            Finding(
-                "NL145",
-                "the database file is damaged",
-                Where(str(house.database)),
-                help="stop everything, keep the file as it is, and restore the last backup beside it",
-            )
-        )
-    size = house.database.stat().st_size / 1e6
-    return Seen("database", f"{house.database}, {size:,.1f} MB, whole, tables of this version")
-
-
 def _nobody(house: House) -> bool:
     return house.database is not None and not house.database.exists()
 
 
-def _evidence(house: House) -> Seen:
-    from newsletter.subscribers import consent
+def _database(house: House) -> Seen:
+    from newsletter.store import health
 
     if _nobody(house):
-        return Seen("evidence", "nobody consented to anything yet")
-    with house.store.read() as tx:
-        verdict = consent.verify(tx)
-    if not verdict.is_whole:
-        raise CouldNotRun(
-            Finding(
-                "NL146",
-                f"the chain of consent evidence breaks at record {verdict.broken_at}",
-                help="a record was changed or taken out; compare with the last backup",
-            )
-        )
-    return Seen("evidence", f"{verdict.records:,} records, the chain is whole")
+        return Seen("database", f"{house.database}: made with the first reader")
+    name = f"{house.database}" if house.database else house.store.dialect
+    return Seen("database", name, tuple(health.check(house.store, house.database)))
 
 
-def _journal(house: House) -> Seen:
-    torn = entries = 0
-    for entry in house.journal.entries():
-        entries += 1
-        torn += entry is None
-    warned = (
-        Finding(
-            "NL147",
-            f"{torn} lines of the journal are torn",
-            Where(house.settings.store.journal),
-            help="power was lost while they were written; their leave was never answered with 200",
-            level=Level.WARNING,
-        ),
+def _people(house: House) -> Seen:
+    """The key, the evidence, the journal, a rotation under way: what makes the rows people."""
+    from newsletter.subscribers import health
+
+    if _nobody(house):
+        return Seen("readers", f"nobody yet; the key is {house.key.path}")
+    found = health.check(
+        house.store,
+        house.environ,
+        house.journal,
+        house.clock(),
+        publication=house.settings.root,
+        database=house.database,
     )
-    return Seen("journal", f"{entries:,} leaves and erasures", warned if torn else ())
+    if any(finding.level is Level.ERROR for finding in found):
+        return Seen("readers", _first(tuple(found)), tuple(found))
+    return Seen("readers", f"{house.key.path} opens them; evidence and journal hold", tuple(found))
 
 
 def _witness(house: House) -> Seen:

@@ -13,7 +13,7 @@ import typer
 from newsletter.cli import months
 from newsletter.cli.desk import Desk, data, data_json, desk_of, examples, now
 from newsletter.cli.lazy import group
-from newsletter.errors import CouldNotRun, Finding
+from newsletter.errors import CouldNotRun, Finding, Findings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,6 +150,26 @@ def key(
     data(f'key = "{new_key(file.expanduser())}"')
     desk.say(
         "put this line below your [approvers.NAME] in newsletter.toml, and keep FILE to yourself"
+    )
+
+
+@app.command(epilog=examples("newsletter issue verify", "newsletter issue verify 2026-12"))
+def verify(ctx: typer.Context, period: Newest = None) -> None:
+    """Hold the approval, the mails, the built archive and the public record against each other."""
+    from newsletter.cli.words import PUBLIC
+    from newsletter.flows.verify import verify as hold
+
+    desk = desk_of(ctx)
+    settings = desk.settings()
+    chosen = months.named_or_newest(settings, period)
+    found = hold(settings, chosen, settings.path(PUBLIC))
+    if found.findings:
+        raise Findings(found.findings, f"The archive of {chosen} is not what was approved.")
+    data(found.manifest)
+    sent = "as sent" if found.recorded else "not sent yet"
+    desk.say(
+        f"{chosen}: approval, mail and archive are one in {', '.join(found.languages)}; "
+        f"approved by {', '.join(found.approved_by)}, {sent}"
     )
 
 

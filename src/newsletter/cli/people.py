@@ -18,8 +18,11 @@ from newsletter.cli.lazy import group
 from newsletter.errors import CouldNotRun, Finding, Findings
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
     from newsletter.subscribers.address import Address
-    from newsletter.subscribers.people import Person
+    from newsletter.subscribers.importing import Reconfirm
+    from newsletter.subscribers.people import Asked, Person
     from newsletter.wiring import House
 
 app = group("subscribers", "Readers: add, show, erase, stats. ADDRESS may be `-`, read from stdin.")
@@ -34,22 +37,27 @@ AddressArgument = Annotated[
     epilog=examples(
         "newsletter subscribers import readers.csv --dry-run",
         "newsletter subscribers import readers.csv",
+        "newsletter subscribers import readers.csv --ask",
     ),
 )
 def import_(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with a header; UTF-8")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would happen")] = False,
+    ask_all: Annotated[
+        bool, typer.Option("--ask", help="believe no row; ask each person by mail instead")
+    ] = False,
 ) -> None:
     """Bring in a list. A row without evidence of consent is refused, by its line number.
 
-    Run it again after an interruption: whoever is here already is passed over.
+    Exports of some other programs are known by their header. Run it again after an interruption: whoever is here already is passed over.
     """
     from newsletter.subscribers.importing import import_file
 
     desk = desk_of(ctx)
     settings = desk.settings()
     with desk.house() as house, desk.progress() as progress:
+        house.vault  # noqa: B018 - the key is asked for before anything is done
         report = import_file(
             house.store,
             house.vault,
@@ -57,14 +65,17 @@ def import_(
             now(),
             languages=settings.publication.languages,
             dry_run=dry_run,
+            reconfirm=_asking(house) if ask_all else None,
             progress=progress,
         )
-    verb = "would be imported" if dry_run else "imported"
+    verb = "asked by mail" if ask_all else "imported"
+    verb = f"would be {verb}" if dry_run else verb
     counts = [
         f"{report.imported:,} {verb}",
         f"{report.here_already:,} here already" if report.here_already else "",
         f"{report.twice_in_file:,} twice in the file" if report.twice_in_file else "",
         f"{report.suppressed:,} suppressed" if report.suppressed else "",
+        f"{report.away:,} had left before" if report.away else "",
         f"{report.refused:,} refused" if report.refused else "",
     ]
     told = " · ".join(part for part in counts if part)
@@ -76,6 +87,29 @@ def import_(
         desk.say(told)
     if report.refused:
         raise typer.Exit(1)
+
+
+def _asking(house: House) -> Reconfirm:
+    """How an import asks: with today's wording of each language, and a mail in the same write."""
+    from newsletter.delivery import notices
+    from newsletter.subscribers.importing import Reconfirm
+
+    house.known_wordings()
+    languages = house.settings.publication.languages
+
+    def enqueue(tx: Connection, asked: Asked, language: str) -> None:
+        if asked.subscriber_id and asked.confirmation_id:
+            notices.enqueue(
+                tx,
+                "confirm",
+                asked.subscriber_id,
+                asked.confirmation_id,
+                language,
+                asked.consent_epoch,
+                now(),
+            )
+
+    return Reconfirm({tag: house.wording(tag).hash for tag in languages}, enqueue)
 
 
 @app.command(epilog=examples("newsletter subscribers export ../readers.csv"))

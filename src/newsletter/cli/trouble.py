@@ -34,6 +34,8 @@ def from_exception(error: Exception) -> Trouble:
             return Trouble(_usage(error), 2)
         case OSError():
             return Trouble((_system(error),), 2, "")
+        case _ if type(error).__module__.startswith("sqlalchemy."):
+            return Trouble((_database(error),), 2, "")
         case _:
             return Trouble((_defect(error),), 2, "")
 
@@ -89,6 +91,18 @@ def _system(error: OSError) -> Finding:
         errno.EROFS: "the disk is read-only here; name another folder",
     }.get(error.errno or 0, "run it again with --debug to see where")
     return Finding("NL127", f"{subject}{error.strerror or type(error).__name__}", help=hint)
+
+
+def _database(error: Exception) -> Finding:
+    """The database's own word, without the statement: SQLite names no values, PostgreSQL would."""
+    cause = getattr(error, "orig", None)
+    state = getattr(cause, "sqlstate", None)
+    said = f"error {state}" if state else (str(cause).splitlines() or ["no reason"])[0]
+    return Finding(
+        "NL145",
+        f"the database refused: {said}",
+        help="`newsletter doctor` looks at it; what was committed before is still there",
+    )
 
 
 def _defect(error: Exception) -> Finding:
