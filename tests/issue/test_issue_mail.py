@@ -8,6 +8,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlsplit
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
@@ -21,10 +22,12 @@ from newsletter.content import prose
 from newsletter.content.model import Source
 from newsletter.errors import CouldNotRun
 from newsletter.issue import look, mail_html
+from newsletter.issue.archive_html import archive
 from newsletter.issue.compose import Draft, compose
 from newsletter.issue.edition import TOKEN_SLOT, Edition
 from newsletter.issue.layout import LayoutBroken, Slots, edition
 from newsletter.issue.mail_html import Frame, MailPicture
+from newsletter.issue.plain_text import Notes, PlainText
 from newsletter.issue.view import FrameView, LinkView, NewsView, SectionView, StoryView, View
 from newsletter.language import Language
 
@@ -79,12 +82,6 @@ A warning.
 ::: checklist "Bring with you"
 - the letter
 - the card
-:::
-
-::: price "What it costs"
-| Item | Price |
-|------|------:|
-| Visit | 10 |
 :::
 
     indented code
@@ -277,6 +274,16 @@ def test_a_link_that_leads_nowhere_is_told_at_its_line(publication: Make) -> Non
     assert finding.code == "NL456"
     assert finding.where
     assert finding.where.text == "see [this](article:celz)."
+
+
+def test_a_price_card_has_its_form_too() -> None:
+    table = "<table><thead><tr><th>Item</th><th>Price</th></tr></thead><tbody><tr><td>Visit</td><td>10</td></tr></tbody></table>"
+    root = ET.fromstring(f'<div><section class="price"><h3>Costs</h3>{table}</section></div>')
+    mail = mail_html.mail(root, FRAME)
+    text = PlainText(Notes(), FRAME.link, FRAME.label).prose(root)
+    assert "border-radius" in mail
+    assert sameness.html(mail) == sameness.text(text) == sameness.html(archive(root, FRAME))
+    assert sameness.text(text).words == ("costs", "item", "price", "visit", "10")
 
 
 def test_a_piece_without_a_place_is_an_error_and_not_a_loss() -> None:

@@ -12,26 +12,24 @@ and dashes, which it leaves alone.
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
-from xml.etree import ElementTree as ET
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from mjml import mjml2html
 
 from newsletter import resources
-from newsletter.content import serial
 from newsletter.issue import look, mail_html
+from newsletter.issue.archive_html import archive
 from newsletter.issue.edition import Edition
 from newsletter.issue.letter_text import letter_text
-from newsletter.issue.mail_html import Frame
-from newsletter.issue.view import View, care_label
-from newsletter.language import Language
+from newsletter.issue.mail_html import Frame, MailPicture
+from newsletter.issue.view import View
 
 _TOKEN = re.compile(r"slot-(\d{4})-words")
 
@@ -132,35 +130,14 @@ def _body(environment: Environment, view: View, frame: Frame, site: str) -> str:
         inside = address == root or address.startswith(root + "/")
         return address.removeprefix(root) or "/" if inside else address
 
-    letter = serial.fill(
-        serial.fragment(_labelled(view.letter, Language(view.language, "mail"))),
-        lambda target: own(frame.link(target)),
-        lambda image: _page_picture(image, frame, own),
-    )
+    def picture(name: str) -> MailPicture:
+        shown = frame.picture(name)
+        return replace(shown, url=own(shown.url))
+
+    inside = replace(frame, link=lambda target: own(frame.link(target)), picture=picture)
     environment = environment.overlay()
     environment.filters["own"] = own
     return environment.get_template("archive.html.j2").render(
         view=view,
-        letter=Markup(letter),  # noqa: S704 - made by content's serialiser
-    )
-
-
-def _labelled(root: ET.Element, language: Language) -> ET.Element:
-    """A copy in which every care card says in words how urgent it is, as mail and text do."""
-    labelled = copy.deepcopy(root)
-    for section in labelled.iter("section"):
-        kind = section.get("class", "")
-        if kind.startswith("care "):
-            label = ET.Element("p", {"class": "urgency"})
-            label.text = care_label(kind.removeprefix("care care-"), language)
-            section.insert(0, label)
-    return labelled
-
-
-def _page_picture(image: dict[str, str], frame: Frame, own: Callable[[str], str]) -> str:
-    picture = frame.picture(image["src"])
-    return str(
-        Markup(
-            '<img class="drawing" src="{}" width="{}" height="{}" alt="{}" loading="lazy">'
-        ).format(own(picture.url), picture.width, picture.height, image.get("alt", ""))
+        letter=Markup(archive(view.letter, inside)),  # noqa: S704 - made by our serialiser
     )

@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Protocol
 
+from newsletter.content import photos
 from newsletter.issue.look import INNER
 
 SHARP = 2
@@ -70,20 +71,10 @@ def _drawing(data: bytes) -> tuple[bytes, int, int, str]:
 
 
 def _photo(data: bytes) -> tuple[bytes, int, int, str]:
-    """Upright, without any metadata (a phone writes the place into it), no larger than needed."""
-    from PIL import Image, ImageOps
-
-    with Image.open(io.BytesIO(data)) as opened:
-        image = ImageOps.exif_transpose(opened)
-        clear = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
-        image = image.convert("RGBA" if clear else "RGB")
-    if image.width > INNER * SHARP:
-        image = image.resize(
-            (INNER * SHARP, max(1, round(image.height * INNER * SHARP / image.width))),
-            Image.Resampling.LANCZOS,
-        )
-    image.info.clear()
+    """Upright, in sRGB, without any metadata (a phone writes the place into it), no larger than needed."""
+    image = photos.narrowed(photos.plain(data, INNER * SHARP), INNER * SHARP)
     out = io.BytesIO()
+    clear = image.mode == "RGBA"
     if clear:
         image.save(out, "PNG", optimize=True)
     else:
