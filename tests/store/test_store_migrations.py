@@ -72,6 +72,25 @@ def test_the_listed_revisions_are_those_on_disk() -> None:
     assert tuple(reversed(on_disk)) == schema.REVISIONS
 
 
+@pytest.mark.parametrize("revision", schema.REVISIONS)
+def test_old_data_is_carried_forward_from_every_version(
+    revision: str, tmp_path: Path, now: dt.datetime
+) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/people/newsletter.db")
+    with store.write() as tx:
+        schema.upgrade(tx, to=revision)
+        assert schema.version(tx) == revision
+        since = round(now.timestamp() * 1000)
+        tx.exec_driver_sql("INSERT INTO suppressions VALUES (?, 'left', ?)", (b"k" * 32, since))
+    store.migrate()
+    with store.read() as tx:
+        assert schema.is_current(tx)
+        assert tx.execute(sa.select(tables.suppressions)).one() == (b"k" * 32, "left", now)
+        context = MigrationContext.configure(tx)
+        assert compare_metadata(context, tables.metadata) == []
+    store.close()
+
+
 def test_a_migration_that_fails_leaves_the_database_empty(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
