@@ -10,12 +10,13 @@ EXCLUDED in the same commit; a mail that was already under way arrives.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from newsletter.delivery.ledger import exclude
 from newsletter.store import Store
 from newsletter.subscribers import people
-from newsletter.subscribers.journal import Journal, Kind
+from newsletter.subscribers.journal import Entry, Journal, Kind
 from newsletter.subscribers.states import Reason, State
 
 
@@ -36,19 +37,39 @@ def leave(
 
     `channel` as in `people.leave`: "one-click", "page", "operator".
     """
+    return leave_all(store, journal, [(link_id, channel)], now)[0]
+
+
+def leave_all(
+    store: Store, journal: Journal, wishes: Sequence[tuple[bytes, str]], now: dt.datetime
+) -> list[Departed | None]:
+    """`leave` for many (link_id, channel), with one flush of the journal and one commit for all."""
     with store.read() as tx:
-        person = people.find_by_link(tx, link_id)
-    if person is None:
-        return None
-    if person.state is State.UNSUBSCRIBED:
-        return Departed(False, person.language)
-    journal.append(
-        Kind.LEAVE, person.id, person.suppression_key, epoch=person.consent_epoch, now=now
-    )
-    with store.write() as tx:
-        left = people.leave(tx, person.id, now, channel)
-        spared = exclude(tx, person.id, Reason.LEFT.value, now)
-    return Departed(bool(left and left.changed), person.language, spared)
+        found = [(people.find_by_link(tx, link_id), channel) for link_id, channel in wishes]
+    # Who is in the list twice (a second click at once) leaves once.
+    leaving = {
+        person.id: (person, channel)
+        for person, channel in reversed(found)
+        if person is not None and person.state is not State.UNSUBSCRIBED
+    }
+    done: dict[str, Departed] = {}
+    if leaving:
+        journal.append_all(
+            [
+                Entry(Kind.LEAVE, each.id, each.suppression_key, each.consent_epoch, now)
+                for each, _ in leaving.values()
+            ]
+        )
+        with store.write() as tx:
+            for person, channel in leaving.values():
+                left = people.leave(tx, person.id, now, channel)
+                spared = exclude(tx, person.id, Reason.LEFT.value, now)
+                changed = bool(left and left.changed)
+                done[person.id] = Departed(changed, person.language, spared)
+    return [
+        None if person is None else done.pop(person.id, None) or Departed(False, person.language)
+        for person, _ in found
+    ]
 
 
 def erase(store: Store, journal: Journal, subscriber_id: str, now: dt.datetime) -> Departed | None:

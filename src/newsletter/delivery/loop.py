@@ -226,52 +226,51 @@ class _Run:
         hungry = [ask for ask in asks if ask.wants and not self.halt.is_set()]
         if hungry:
             self._refill(len(hungry))
-        if self.unsettled or (hungry and self.pool):
+        # An outcome may pause the sender: then nothing more is begun.
+        for _, outcome in self.unsettled:
+            self._weigh(outcome)
+        jobs = [] if self.halt.is_set() else self._granted(hungry)
+        dot_before = boot_seconds() + DOT_WITHIN
+        if self.unsettled or jobs:
+            now = self.clock()
             with self.store.write(durable=False) as tx:
-                self._settle(tx)
-                for ask in hungry:
-                    ask.answer = self._next(tx)
-            self.unsettled.clear()
+                done = self.unsettled
+                states, begun = ledger.exchange(tx, done, jobs, self.sender, now)
+                for job, ok in zip(jobs, begun, strict=True):
+                    if not ok and ledger.fence(tx, job, self.sender, now):
+                        states.append(State.EXCLUDED)
+            self.ended.update(state for state in states if state is not None)
+            self.unsettled = []
+            for ask, job, ok in zip(hungry, jobs, begun, strict=False):
+                ask.answer = Order(job, dot_before) if ok else Rest(0)
+                if ok:
+                    self.flying[ask.worker] = job
         for ask in asks:
-            if isinstance(ask.answer, Order):
-                self.flying[ask.worker] = ask.answer.job
             ask.answered = True
+
+    def _granted(self, hungry: list[_Ask]) -> list[Job]:
+        """The next jobs, for the first of `hungry`; whom the pace holds back is told to rest."""
+        wanted = min(len(hungry), len(self.pool))
+        if self.pace.per_second and wanted:
+            early = self.next_at - time.monotonic()
+            wanted = 0 if early > 0 else 1
+            if wanted:
+                self.next_at = time.monotonic() + 1 / self.pace.per_second
+            for ask in hungry[wanted:]:
+                ask.answer = Rest(max(early, 1 / self.pace.per_second))
+        return [self.pool.popleft() for _ in range(wanted)]
 
     def _pause(self, why: str) -> None:
         self.why = self.why or why
         self.halt.set()
 
-    def _settle(self, tx: Connection) -> None:
-        """Write down what came of the tries since the last commit."""
-        now = self.clock()
-        for job, outcome in self.unsettled:
-            state = ledger.settle(tx, job, outcome, self.sender, now)
-            if state is not None:
-                self.ended[state] += 1
-            self.recent.append(_about_us(outcome))
-            if outcome.kind is Kind.OUR_FAULT:
-                self._pause(f"the relay refuses us at {_said(outcome)}")
-            elif sum(self.recent) >= BURST:
-                self._pause(f"message after message fails for our sake: {_said(outcome)}")
-
-    def _next(self, tx: Connection) -> Order | Rest | None:
-        """Begin the next job. Rest: it is not its time yet. None: there is none."""
-        if self.halt.is_set() or not self.pool:
-            return None
-        early = self.next_at - time.monotonic()
-        if early > 0:
-            return Rest(early)
-        while self.pool:
-            job = self.pool.popleft()
-            dot_before = boot_seconds() + DOT_WITHIN
-            if ledger.begin(tx, job, self.sender):
-                if self.pace.per_second:
-                    earliest = max(self.next_at, time.monotonic())
-                    self.next_at = earliest + 1 / self.pace.per_second
-                return Order(job, dot_before)
-            if ledger.fence(tx, job, self.sender, self.clock()):
-                self.ended[State.EXCLUDED] += 1
-        return Rest(0)  # all of them were fenced off; there may be more
+    def _weigh(self, outcome: Outcome) -> None:
+        """Whether the fault is ours, and the whole sender should pause."""
+        self.recent.append(_about_us(outcome))
+        if outcome.kind is Kind.OUR_FAULT:
+            self._pause(f"the relay refuses us at {_said(outcome)}")
+        elif sum(self.recent) >= BURST:
+            self._pause(f"message after message fails for our sake: {_said(outcome)}")
 
     def _refill(self, hungry: int) -> None:
         """Claim when the pool runs low, durably, and tell the witness."""
@@ -345,7 +344,8 @@ class _Run:
             self.unsettled += [ask.done for ask in self.asks if ask.done is not None]
             self.unsettled += [(job, silent) for job in self.flying.values()]
             with self.store.write() as tx:
-                self._settle(tx)
+                states, _ = ledger.exchange(tx, self.unsettled, [], self.sender, self.clock())
+                self.ended.update(state for state in states if state is not None)
                 ledger.return_(tx, self.sender)
                 ledger.sign_off(tx, self.sender)
         self._tell()

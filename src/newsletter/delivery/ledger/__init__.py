@@ -25,7 +25,7 @@ from newsletter.delivery.ledger.recovery import (
     renew,
     sign_off,
 )
-from newsletter.delivery.ledger.settling import settle
+from newsletter.delivery.ledger.settling import exchange, settle
 from newsletter.delivery.ledger.sums import Line, Sum, lines, sums
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "clock",
     "close",
     "doubt_everything",
+    "exchange",
     "exclude",
     "expire",
     "fence",

@@ -94,8 +94,13 @@ def _job(lane: Lane, row: Any) -> Job:
 
 def begin(tx: Connection, job: Job, sender: str) -> bool:
     """CLAIMED -> SENDING under the guard. False: fenced off; the caller asks `fence` for the reason."""
+    return swift.run(tx, [beginning(job, sender)]) == [1]
+
+
+def beginning(job: Job, sender: str) -> swift.Statement:
+    """The guarded UPDATE of `begin`; it changes one row or none."""
     statement = _BEGIN_ISSUE if job.lane.period is not None else _BEGIN_NOTICE
-    return swift.run(tx, statement, {"job": job.id, "sender": sender}) == 1
+    return statement, {"job": job.id, "sender": sender}
 
 
 _BEGIN_ISSUE = """

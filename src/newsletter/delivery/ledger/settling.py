@@ -8,13 +8,14 @@ a late answer still counts as evidence on an IN_DOUBT row, and on nothing else.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import assert_never
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from newsletter.delivery import ladder
-from newsletter.delivery.ledger import swift
+from newsletter.delivery.ledger import claims, swift
 from newsletter.delivery.ledger.lanes import Job
 from newsletter.delivery.outcome import Kind, Outcome, Stage
 from newsletter.delivery.states import State
@@ -50,40 +51,64 @@ def due_after(outcome: Outcome, attempt: int, now: dt.datetime) -> dt.datetime:
     return now
 
 
+def exchange(
+    tx: Connection,
+    done: Sequence[tuple[Job, Outcome]],
+    following: Sequence[Job],
+    sender: str,
+    now: dt.datetime,
+) -> tuple[list[State | None], list[bool]]:
+    """One commit's work: record what came of `done`, begin `following`.
+
+    Returns the new state of each of `done` (None: too late for the row), and
+    for each of `following` whether it was begun; who was not is fenced off.
+    """
+    statements = [part for each in done for part in _settling(*each, sender, now)]
+    statements += [claims.beginning(job, sender) for job in following]
+    changed = swift.run(tx, statements)
+    states = [
+        state_after(outcome.kind) if changed[2 * at] else _late(tx, job, outcome, sender, now)
+        for at, (job, outcome) in enumerate(done)
+    ]
+    return states, [each == 1 for each in changed[2 * len(done) :]]
+
+
 def settle(
     tx: Connection, job: Job, outcome: Outcome, sender: str, now: dt.datetime
 ) -> State | None:
     """Record what the attempt came to; the row's new state, or None when the answer came too late for it."""
+    return exchange(tx, [(job, outcome)], [], sender, now)[0][0]
+
+
+def _settling(
+    job: Job, outcome: Outcome, sender: str, now: dt.datetime
+) -> tuple[swift.Statement, swift.Statement]:
+    """The row's UPDATE and the attempt's INSERT."""
     after = state_after(outcome.kind)
-    changed = swift.run(
-        tx,
-        _SETTLE_ISSUE if job.lane.period is not None else _SETTLE_NOTICE,
-        {
-            "job": job.id,
-            "sender": sender,
-            "attempt": job.attempt,
-            "after": after.value,
-            "why": _reason(outcome) if after is not State.ACCEPTED else None,
-            "due": swift.milliseconds(due_after(outcome, job.attempt, now)),
-            "keeps": sender if after is State.IN_DOUBT else None,
-            "ended": None if after in (State.DEFERRED, State.QUEUED) else swift.milliseconds(now),
-        },
-    )
-    swift.run(
-        tx,
+    row = {
+        "job": job.id,
+        "sender": sender,
+        "attempt": job.attempt,
+        "after": after.value,
+        "why": _reason(outcome) if after is not State.ACCEPTED else None,
+        "due": swift.milliseconds(due_after(outcome, job.attempt, now)),
+        "keeps": sender if after is State.IN_DOUBT else None,
+        "ended": None if after in (State.DEFERRED, State.QUEUED) else swift.milliseconds(now),
+    }
+    attempt = {
+        "job": job.id,
+        "sender": sender,
+        "now": swift.milliseconds(now),
+        "outcome": outcome.kind.value,
+        "stage": outcome.stage.value,
+        "code": outcome.code,
+        "enhanced": outcome.enhanced,
+        "reply": outcome.reply,
+    }
+    return (_SETTLE_ISSUE if job.lane.period is not None else _SETTLE_NOTICE, row), (
         _ATTEMPT,
-        {
-            "job": job.id,
-            "sender": sender,
-            "now": swift.milliseconds(now),
-            "outcome": outcome.kind.value,
-            "stage": outcome.stage.value,
-            "code": outcome.code,
-            "enhanced": outcome.enhanced,
-            "reply": outcome.reply,
-        },
+        attempt,
     )
-    return after if changed else _late(tx, job, outcome, sender, now)
 
 
 _SETTLE_ISSUE = """
