@@ -4,18 +4,21 @@ A drawing (SVG) is put into the page itself, so that it takes the page's
 colours, in the dark too. It is rebuilt from a list of known elements and
 attributes: no script, no event handler, no address but `#id`, no style sheet
 (the site's policy forbids one inside a page; a drawing that has one is shown
-as a file). A photo is shown as a file; its size is known, so nothing jumps.
+as a file). A photo is shown as files of several sizes, made from its dots
+alone (`photos`); its size is known, so nothing jumps.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from newsletter.content import source
+from newsletter.content import photos, source
 from newsletter.errors import Finding, Level, Where
 
 SVG = "http://www.w3.org/2000/svg"
@@ -33,7 +36,14 @@ _ATTRIBUTES = re.compile(
     r"stroke(-\w+)*|opacity|color|stop-color|stop-opacity|font-(family|size|style|weight)|text-anchor|dominant-baseline|"
     r"letter-spacing|textLength|lengthAdjust|vector-effect|paint-order|display|visibility|href)"
 )
-_PAINT = re.compile(r"(?i)url\(\s*['\"]?(?!#)|javascript:|expression\(|[\x00-\x1f<>]")
+_PAINT = re.compile(
+    r"(?i)(?<![\w-])(?!(?:rgba?|hsla?|hwb|lab|lch|oklab|oklch|color|color-mix|calc|min|max|clamp|var|matrix|translate|"
+    r"scale|rotate|skew[xy]|url(?=\(\s*['\"]?#))\()[\w-]*\(|javascript:|/\*|[\x00-\x08\x0b\x0c\x0e-\x1f<>@;\\]"
+)
+"""What makes a value dangerous: a function that is not of colour or place (every one that fetches is of
+another kind: url, image, image-set, src), and what CSS offers to disguise one (escapes, comments)."""
+DEEPEST = 100
+"""Groups in groups. Programs that draw write ten."""
 _RASTER = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif"}
 
 
@@ -42,7 +52,8 @@ class Drawn:
     """One picture file. `width` and `height` in pixels (or the viewBox's units).
 
     `inline` is the safe SVG to put into a page, with "{alt}" for its words;
-    "" for a photo or a drawing with a style sheet. `data` are the bytes to publish.
+    "" for a photo or a drawing with a style sheet. `data` are the safe bytes of
+    a drawing; of a photo they are the editor's own file, never to be published.
     """
 
     path: str
@@ -50,7 +61,15 @@ class Drawn:
     height: int
     digest: str
     inline: str
-    data: bytes
+    made: Callable[[], bytes] = field(repr=False, compare=False)
+
+    @property
+    def data(self) -> bytes:
+        return self.made()
+
+    @property
+    def photo(self) -> bool:
+        return Path(self.path).suffix.lower() in _RASTER
 
 
 def read(root: Path, path: str) -> tuple[Drawn | None, list[Finding]]:
@@ -71,14 +90,15 @@ def read(root: Path, path: str) -> tuple[Drawn | None, list[Finding]]:
         return None, [
             Finding("NL222", f"there is no picture {name}", None, "", _nearest(root, path))
         ]
-    data = source.read_bytes(root, file)
+    photo = file.suffix.lower() in _RASTER
+    data = source.read_bytes(root, file, most=photos.MOST_BYTES if photo else source.MAX_FILE)
     if isinstance(data, Finding):
         return None, [data]
     digest = hashlib.sha256(data).hexdigest()
     if file.suffix.lower() == ".svg":
         return _drawing(name, path, data, digest)
-    if file.suffix.lower() in _RASTER:
-        return _photo(name, path, data, digest)
+    if photo:
+        return _photo(root, path, data, digest)
     return None, [
         Finding(
             "NL228",
@@ -101,26 +121,32 @@ def _nearest(root: Path, path: str) -> str:
     return did_you_mean(path, known) or "pictures lie below content/images/; write images/NAME"
 
 
-def _photo(name: str, path: str, data: bytes, digest: str) -> tuple[Drawn | None, list[Finding]]:
-    import io
-
-    from PIL import Image, UnidentifiedImageError
-
+def _photo(root: Path, path: str, data: bytes, digest: str) -> tuple[Drawn | None, list[Finding]]:
+    """A photo's findings have no place of their own: they are told at the line that shows it."""
+    name = f"content/{path}"
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            width, height = image.size
-            if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # lying on its side
-                width, height = height, width
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+        seen = photos.look(data, digest, root / photos.MEMORY)
+    except photos.Unreadable as problem:
         return None, [
             Finding(
                 "NL228",
-                f"{name} is not a readable picture: {type(error).__name__}",
-                Where(name),
-                help="save it anew as JPEG or PNG",
+                f"{name} cannot be shown: {problem}",
+                help="save it anew as JPEG or PNG, at most 4000 dots wide",
             )
         ]
-    return Drawn(path, width, height, digest, "", data), []
+    findings = []
+    if seen.moves:
+        findings.append(
+            Finding(
+                "NL228",
+                f"{name} moves; only its first frame is shown",
+                Where(name),
+                help="a reader could not stop it (WCAG 2.2, 2.2.2): save the frame that matters as PNG",
+                level=Level.WARNING,
+            )
+        )
+    read = partial((root / "content" / path).read_bytes)
+    return Drawn(path, seen.width, seen.height, digest, "", read), findings
 
 
 def _drawing(name: str, path: str, data: bytes, digest: str) -> tuple[Drawn | None, list[Finding]]:
@@ -160,6 +186,15 @@ def _drawing(name: str, path: str, data: bytes, digest: str) -> tuple[Drawn | No
                 help='give the svg element a viewBox="0 0 640 250"',
             )
         ]
+    if _depth(tree) > DEEPEST:
+        return None, [
+            Finding(
+                "NL228",
+                f"{name} is nested too deeply",
+                Where(name),
+                help=f"export it anew as plain SVG, with at most {DEEPEST} groups in each other",
+            )
+        ]
     dropped: list[str] = []
     styled = any(_local(element.tag) == "style" for element in tree.iter())
     safe = _rebuild(tree, f"d{digest[:6]}-", dropped)
@@ -186,11 +221,19 @@ def _drawing(name: str, path: str, data: bytes, digest: str) -> tuple[Drawn | No
         "<svg", f'<svg xmlns="{SVG}" width="{width}" height="{height}"', 1
     )
     inline = "" if styled else ET.tostring(safe, encoding="unicode", short_empty_elements=True)
-    return Drawn(path, width, height, digest, inline, published.encode()), findings
+    return Drawn(path, width, height, digest, inline, partial(str.encode, published)), findings
 
 
 def _local(tag: object) -> str:
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+
+
+def _depth(tree: ET.Element) -> int:
+    level, depth = [tree], 0
+    while level and depth <= DEEPEST:
+        level = [child for element in level for child in element]
+        depth += 1
+    return depth
 
 
 def _size(tree: ET.Element) -> tuple[int, int] | None:

@@ -63,7 +63,9 @@ def leads_out(root: Path, path: Path) -> bool:
     return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root / "content"))
 
 
-def read_bytes(root: Path, path: Path, *, folder_is_inside: bool = False) -> bytes | Finding:
+def read_bytes(
+    root: Path, path: Path, *, folder_is_inside: bool = False, most: int = MAX_FILE
+) -> bytes | Finding:
     """The file's bytes, or why it may not be read.
 
     A symlink may point inside content/ (one drawing used twice), not out of it.
@@ -76,12 +78,18 @@ def read_bytes(root: Path, path: Path, *, folder_is_inside: bool = False) -> byt
         status = os.stat(path)  # noqa: PTH116
         if not stat.S_ISREG(status.st_mode):
             return Finding("NL200", f"{name} is not a file", Where(name), help="remove it")
-        if status.st_size > MAX_FILE:
+        if status.st_size > most:
+            text = most == MAX_FILE
             return Finding(
                 "NL214",
-                f"{name} is larger than an article can be ({status.st_size:,} bytes)",
+                f"{name} is larger than {'an article' if text else 'a photo'} can be ({status.st_size:,} bytes)",
                 Where(name),
-                help=f"at most {MAX_FILE:,} bytes; split the text, and put pictures into content/images/",
+                help=f"at most {most:,} bytes; "
+                + (
+                    "split the text, and put pictures into content/images/"
+                    if text
+                    else "save it smaller: nobody sees more than 1600 dots across"
+                ),
             )
         with open(path, "rb") as file:  # noqa: PTH123 - three system calls fewer, ten thousand times
             return file.read()

@@ -22,7 +22,7 @@ from newsletter.content import urls
 from newsletter.content.remember import ShelfDamaged
 from newsletter.content.shelf import Shelf
 from newsletter.errors import Finding, Findings, Where
-from newsletter.site import feeds, inputs, letters, memory, outlets, style, tree
+from newsletter.site import feeds, inputs, letters, memory, outlets, photos, style, tree
 from newsletter.site.memory import Memory
 from newsletter.site.pages import Pages
 from newsletter.site.places import Linker, Pictures, Places, picture_file
@@ -160,7 +160,15 @@ class _Build:
             progress=self.progress,
         )
         self.clock.lap("texts")
-        site = Site(self.settings, catalogue, before if shelf is not None else Memory())
+        shown = photos.make(
+            self.settings.root,
+            catalogue.pictures,
+            jobs=self.jobs,
+            cache=shelf is not None,
+            progress=self.progress,
+        )
+        self.clock.lap("photos")
+        site = Site(self.settings, catalogue, shown, before if shelf is not None else Memory())
         self.clock.lap("plan")
         return site
 
@@ -188,11 +196,9 @@ class _Build:
         Raises:
             Findings: NL306 for each file that differs.
         """
-        anew = Site(
-            self.settings,
-            content.load(self.settings, self.now, drafts=self.drafts, jobs=self.jobs),
-            Memory(),
-        )
+        catalogue = content.load(self.settings, self.now, drafts=self.drafts, jobs=self.jobs)
+        shown = photos.make(self.settings.root, catalogue.pictures, jobs=self.jobs, cache=False)
+        anew = Site(self.settings, catalogue, shown, Memory())
         wanted, _ = anew.wanted(None)
         remembered = memory.read(self.file).stamps
         wrong = sorted(set(remembered) ^ set(wanted))
@@ -249,8 +255,15 @@ class Clock:
 class Site:
     """Every file of one site: which there are, and the bytes of each."""
 
-    def __init__(self, settings: Settings, catalogue: content.Catalogue, before: Memory) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        catalogue: content.Catalogue,
+        shown: photos.Photos,
+        before: Memory,
+    ) -> None:
         self.settings = settings
+        self.photos = shown
         self.catalogue = catalogue
         self.before = before
         self.letters = letters.load(settings)
@@ -270,7 +283,7 @@ class Site:
             plan,
             catalogue,
             linker,
-            Pictures(self.places, catalogue.pictures),
+            Pictures(self.places, catalogue.pictures, shown),
             Renderer(settings.root),
         )
         for each in plan.sheets:
@@ -289,7 +302,7 @@ class Site:
         self.files |= {
             picture_file(drawn): drawn.data
             for drawn in catalogue.pictures.values()
-            if not drawn.inline
+            if not drawn.inline and not drawn.photo
         }
         self.files |= self.letters.pictures
         self.outlets = outlets.planned(settings, catalogue, self.places, linker)
@@ -311,6 +324,7 @@ class Site:
     def wanted(self, progress: Progress | None) -> tuple[dict[str, str], dict[str, str]]:
         """(file -> digest of its bytes, page or feed -> signature). One whose signature is known is not made."""
         wanted = {name: tree.digest(data) for name, data in self.files.items()}
+        wanted |= self.photos.digests()
         signatures = {name: outlet.signature for name, outlet in self.outlets.items()}
         signatures |= {name: self._pages.signature(sheet) for name, sheet in self.sheets.items()}
         stamps, known = self.before.stamps, self.before.signatures
@@ -334,4 +348,6 @@ class Site:
 
     def data(self, name: str) -> bytes:
         """The bytes of a file, made now if they were not needed before."""
+        if name in self.photos.files:
+            return self.photos.read(name)
         return self.files[name] if name in self.files else self._made(name)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import babel
 import jinja2
+import PIL
 
 from newsletter import config, resources
 from newsletter.config import Settings
@@ -25,7 +26,7 @@ from newsletter.resources import PACKAGE
 def version() -> bytes:
     """A digest of our own code that makes pages, and of the libraries it uses."""
     made = hashlib.blake2b(shelf.version(), digest_size=16)
-    made.update(f"{jinja2.__version__} {babel.__version__}".encode())
+    made.update(f"{jinja2.__version__} {babel.__version__} {PIL.__version__}".encode())
     for room in ("site", "issue"):
         for file in sorted((PACKAGE / room).rglob("*.py")):
             made.update(file.read_bytes())

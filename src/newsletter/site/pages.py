@@ -59,6 +59,7 @@ class Pages:
         """The page's bytes."""
         spoken = self._spoken[sheet.language]
         body = sheet.html
+        self.pictures.begin((sheet.values.get("picture") or {}).get("path", ""))
         if sheet.reading is not None:
             body = serial.fill(
                 sheet.reading.fragment,
@@ -73,5 +74,6 @@ class Pages:
         }
         return self.renderer.render(sheet.template, values).encode()
 
-    def _draw(self, picture: Mapping[str, str]) -> Markup:
-        return Markup(self.pictures.tag({"src": picture["path"], "alt": picture["alt"]}))  # noqa: S704 - rebuilt from known elements
+    def _draw(self, picture: Mapping[str, str], place: str = "") -> Markup:
+        attributes = {"src": picture["path"], "alt": picture["alt"]}
+        return Markup(self.pictures.opening(attributes, place))  # noqa: S704 - rebuilt from known elements

@@ -101,21 +101,25 @@ class Pictures:
         self.places = places
         self.drawn = drawn
         self.photos = photos
-        self._waiting = False
+        self._eager = ""
 
-    def begin(self, *, opening: str) -> None:
-        """A new page; its first photo is not loaded lazily. `opening`: the picture above the text."""
+    def begin(self, opening: str) -> None:
+        """A new page; its first photo is not loaded lazily. `opening`: the picture above the text, or ""."""
         picture = self.drawn.get(opening)
-        self._waiting = picture is not None and picture.photo
+        self._eager = "opening" if picture is not None and picture.photo else "body"
 
-    def opening(self, attributes: Mapping[str, str], place: str = "") -> str:
-        """The tag of a picture that a template draws."""
-        first, self._waiting = self._waiting and not place, False
+    def opening(self, attributes: Mapping[str, str], place: str) -> str:
+        """The tag of a picture that a template draws; `place` is a key of SIZES."""
+        first = self._eager == "opening" and not place
         return self._tag(attributes, place, lazy=not first)
 
     def tag(self, attributes: Mapping[str, str]) -> str:
         """The tag of `img` attributes from the tree (src, alt); "" when the picture is not there."""
-        return self._tag(attributes, "", lazy=True)
+        picture = self.drawn.get(attributes.get("src", ""))
+        first = self._eager == "body" and picture is not None and picture.photo
+        if first:
+            self._eager = ""
+        return self._tag(attributes, "", lazy=not first)
 
     def _tag(self, attributes: Mapping[str, str], place: str, *, lazy: bool) -> str:
         picture = self.drawn.get(attributes.get("src", ""))
@@ -125,7 +129,9 @@ class Pictures:
         if picture.inline:
             words = f'role="img" aria-label="{attribute(alt)}"' if alt else 'aria-hidden="true"'
             return picture.inline.replace("<svg", f'<svg {words} focusable="false"', 1)
-        rest = f'alt="{attribute(alt)}" width="{picture.width}" height="{picture.height}" {"loading=\"lazy\"" if lazy else "fetchpriority=\"high\""} decoding="async"'
+        when = 'loading="lazy"' if lazy else 'fetchpriority="high"'
+        size = f'width="{picture.width}" height="{picture.height}"'
+        rest = f'alt="{attribute(alt)}" {size} {when} decoding="async"'
         photo = self.photos.by_path.get(picture.path)
         if photo is None:
             return f'<img src="{self.places.at("/" + picture_file(picture))}" {rest}>'
@@ -139,6 +145,4 @@ class Pictures:
         return f'<picture>{sources}<img src="{src}" srcset="{self._set(plain)}" sizes="{sizes}" {rest}></picture>'
 
     def _set(self, renditions: tuple[Rendition, ...]) -> str:
-        return ", ".join(
-            f"{self.places.at('/' + each.name)} {each.width}w" for each in renditions
-        )
+        return ", ".join(f"{self.places.at('/' + each.name)} {each.width}w" for each in renditions)
