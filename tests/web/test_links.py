@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.web.house import HASH, NOW, Answer, House, form
+from tests.web.house import HASH, HOST, NOW, Answer, House, form
 
 from newsletter.store import tables
 from newsletter.subscribers.states import State
@@ -296,3 +298,23 @@ def test_a_foreign_site_cannot_post_harm_without_a_token(house: House) -> None:
             house.post(path, {"action": action, "language": "de"}, headers=foreign)
     house.post("/subscribe", form("anna@example.org"), headers=foreign)
     assert house.state() == before
+
+
+def test_readers_who_leave_together_all_leave_and_a_double_click_is_one_leave(
+    house: House,
+) -> None:
+    tokens = [house.mail_token(house.reader(f"reader-{n}@example.org")) for n in range(12)]
+    with ThreadPoolExecutor(24) as visitors:
+        answers = list(visitors.map(lambda token: at_once(house, token), tokens * 2))
+    assert {answer.status for answer in answers} == {200}
+    assert {person.state for person in house.people()} == {State.UNSUBSCRIBED}
+    with house.store.read() as tx:
+        payloads = list(tx.execute(sa.select(tables.consent_payloads.c.payload)).scalars())
+    assert sum('"withdrawn"' in payload for payload in payloads) == 12
+
+
+def at_once(house: House, token: str) -> Answer:
+    """A one-click POST on an event loop of its own, beside others."""
+    return asyncio.run(
+        house._ask("POST", f"/leave/{token}", [b""], [(b"host", HOST.encode())], "", "127.0.0.1")
+    )

@@ -13,6 +13,7 @@ no clock is asked.
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import hashlib
 import json
 import os

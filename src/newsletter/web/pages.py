@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,7 @@ class Pages:
 
     def __init__(self, parts: WebParts) -> None:
         self._parts = parts
+        self._still: dict[tuple[Hashable, ...], bytes] = {}
         self._languages = {tag: Language(tag, "web") for tag in parts.languages}
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(parts.templates),
@@ -90,6 +91,13 @@ class Pages:
             **values,
         )
         return HTMLResponse(html, status, headers={"Content-Language": tag, **(headers or {})})
+
+    def still(self, name: str, tag: str, **values: Any) -> Response:
+        """A page that is the same for everybody, made once for each language."""
+        key = (name, tag, *values.items())
+        if key not in self._still:
+            self._still[key] = bytes(self.page(name, tag, **values).body)
+        return HTMLResponse(self._still[key], headers={"Content-Language": tag})
 
     def error(
         self, request: Request, status: int, headers: Mapping[str, str] | None = None

@@ -118,7 +118,7 @@ class Subscribe:
             answer: Response = JSONResponse({"status": "asked"})
         else:
             hours = round(self._parts.unconfirmed.total_seconds() / 3600)
-            answer = self._pages.page("asked.html", language, hours=hours)
+            answer = self._pages.still("asked.html", language, hours=hours)
         await asyncio.sleep(bucket.rest(time.monotonic() - began))
         return answer
 
