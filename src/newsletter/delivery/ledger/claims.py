@@ -177,21 +177,32 @@ def exclude(tx: Connection, subscriber_id: str, reason: str, now: dt.datetime) -
     A mail of their own data is still sent to somebody who left, not to somebody erased.
     """
     kinds = ("confirm",) if reason == "left" else ("confirm", "data")
-    changed = 0
-    for table, which in (
-        (deliveries, sa.true()),
-        (notices, notices.c.kind.in_(kinds)),
-    ):
-        changed += tx.execute(
-            sa.update(table)
-            .where(
-                table.c.subscriber_id == subscriber_id,
-                table.c.state.in_(["queued", "deferred", "claimed"]),
-                which,
-            )
-            .values(state=State.EXCLUDED.value, reason=reason, claim_id=None, settled_at=now)
-        ).rowcount
-    return changed
+    values = {"who": subscriber_id, "why": reason, "now": now}
+    changed = tx.execute(_EXCLUDE_DELIVERIES, values).rowcount
+    return changed + tx.execute(_EXCLUDE_NOTICES, {**values, "kinds": kinds}).rowcount
+
+
+def _excluding(table: sa.Table) -> sa.Update:
+    return (
+        sa.update(table)
+        .where(
+            table.c.subscriber_id == sa.bindparam("who"),
+            table.c.state.in_([State.QUEUED.value, State.DEFERRED.value, State.CLAIMED.value]),
+        )
+        .values(
+            state=State.EXCLUDED.value,
+            reason=sa.bindparam("why"),
+            claim_id=None,
+            settled_at=sa.bindparam("now"),
+        )
+    )
+
+
+# Built once: every one-click waits for them.
+_EXCLUDE_DELIVERIES = _excluding(deliveries)
+_EXCLUDE_NOTICES = _excluding(notices).where(
+    notices.c.kind.in_(sa.bindparam("kinds", expanding=True))
+)
 
 
 def waiting(tx: Connection, lane: Lane, now: dt.datetime) -> int:
