@@ -57,11 +57,11 @@ list_id = "letter.letter.example.org"
 
 
 @contextmanager
-def sink(folder: Path) -> Iterator[int]:
-    """A sink in its own process; its port."""
+def sink(folder: Path, *faults: str) -> Iterator[int]:
+    """A sink in its own process; its port. `faults` as bench.sink takes them."""
     port_file = folder / "port"
     port_file.unlink(missing_ok=True)
-    process = subprocess.Popen([sys.executable, "-m", "bench.sink", str(port_file)])
+    process = subprocess.Popen([sys.executable, "-m", "bench.sink", str(port_file), *faults])
     try:
         until = time.monotonic() + 10
         while not port_file.exists():
@@ -120,7 +120,7 @@ class House:
         assert isinstance(opened, Opened)
         return time.perf_counter() - began
 
-    def send(self, port: int, connections: int) -> loop.Report:
+    def send(self, port: int, connections: int, now: dt.datetime = NOW) -> loop.Report:
         press = Press(self.settings, self.vault)
         with self.store.read() as tx:
             press.load(tx, PERIOD)
@@ -130,7 +130,7 @@ class House:
             transport(port),
             [Lane(PERIOD)],
             pace=loop.Pace(connections),
-            clock=lambda: NOW,
+            clock=lambda: now,
         )
 
 

@@ -1,24 +1,31 @@
-"""A relay that takes everything and keeps nothing: python -m bench.sink PORT-FILE [COUNT-FILE]
+"""A relay that takes everything and keeps nothing: python -m bench.sink PORT-FILE [LOG [DROP LATER]]
 
 One process, one event loop, no dialogue beyond what is needed, PIPELINING
 offered. It is there to be faster than whoever is measured against it. With
-COUNT-FILE, each recipient is written there (unbuffered) before the 250, so
-that a killed sender can be judged.
+LOG, each recipient is written there (unbuffered) before the 250, so that a
+killed sender can be judged. DROP is the share of messages after whose final
+dot it hangs up without an answer, LATER the share of recipients that get 451
+the first time; both by the same dice every time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import random
 import socket
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 END = b"\r\n.\r\n"
 
 
 class Sink(asyncio.Protocol):
     log: int | None = None
+    drop = later = 0.0
+    dice = random.Random(1)
+    seen: ClassVar[set[bytes]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -42,6 +49,9 @@ class Sink(asyncio.Protocol):
                 self.in_data = False
                 if self.log is not None:
                     os.write(self.log, self.recipient + b"\n")
+                if self.drop and self.dice.random() < self.drop:
+                    self.out.abort()
+                    return
                 answers += b"250 2.0.0 ok\r\n"
                 continue
             end = self.buffer.find(b"\n")
@@ -57,10 +67,17 @@ class Sink(asyncio.Protocol):
     def answer(self, line: bytes) -> bytes:
         match line[:4].upper():
             case b"DATA":
+                if not self.recipient:
+                    return b"503 no recipient\r\n"
                 self.in_data = True
                 return b"354 go\r\n"
             case b"RCPT":
                 self.recipient = line[line.find(b"<") + 1 : line.find(b">")]
+                if self.later and self.recipient not in self.seen:
+                    self.seen.add(self.recipient)
+                    if self.dice.random() < self.later:
+                        self.recipient = b""
+                        return b"451 4.7.1 greylisted\r\n"
                 return b"250 ok\r\n"
             case b"EHLO":
                 return b"250-sink\r\n250 PIPELINING\r\n"
@@ -70,9 +87,10 @@ class Sink(asyncio.Protocol):
                 return b"250 ok\r\n"
 
 
-async def main(port_file: str, count_file: str | None = None) -> None:
-    if count_file:
-        Sink.log = os.open(count_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+async def main(port_file: str, log: str = "", drop: str = "0", later: str = "0") -> None:
+    if log:
+        Sink.log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    Sink.drop, Sink.later = float(drop), float(later)
     server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", 0, backlog=128)
     beside = Path(f"{port_file}.new")
     beside.write_text(str(server.sockets[0].getsockname()[1]), "ascii")
