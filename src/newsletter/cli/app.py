@@ -26,12 +26,13 @@ TABLE = (
     Row("explain", "newsletter.cli.words", "what a finding's code means and the way out", "Write"),
     Row("build", "newsletter.cli.words", "make the website", "Write"),
     Row("news", "newsletter.cli.news", "what the feeds propose: fetch, list, pick", "Write"),
-    Row("issue", "newsletter.cli.issue", "draft, show, approve, withdraw, halt", "Send"),
+    Row("issue", "newsletter.cli.issue", "draft, show, approve, verify, withdraw, halt", "Send"),
     Row("send", "newsletter.cli.sending", "send an approved issue, once", "Send"),
     Row("run", "newsletter.cli.serve", "serve site and forms; send when it is due", "Send"),
     Row("schedule", "newsletter.cli.account", "when issues are due, and what holds now", "Send"),
     Row("status", "newsletter.cli.account", "where the issues stand, with an exact sum", "Send"),
     Row("deliveries", "newsletter.cli.account", "who was not served: list, resolve", "Send"),
+    Row("audit", "newsletter.cli.audit", "one newsletter a month, from the public records", "Send"),
     Row(
         "subscribers", "newsletter.cli.people", "import, export, add, show, erase, stats", "Readers"
     ),

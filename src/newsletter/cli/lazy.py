@@ -42,6 +42,23 @@ class Group(TyperGroup):
             raise unknown("command", name, self.list_commands(ctx), ctx)
         return super().resolve_command(ctx, args)
 
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """Commands before options: that is what a newcomer looks for."""
+        self.format_commands(ctx, formatter)
+        options = [
+            record for param in self.get_params(ctx) if (record := param.get_help_record(ctx))
+        ]
+        with formatter.section("Options"):
+            formatter.write_dl(options)
+
+    def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """The first sentence of each command's help, whole."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, _first_sentence(each.help)) for name, each in commands if each], col_max=16
+            )
+
 
 class LazyGroup(Group):
     """The root: commands come from `table`."""
@@ -61,15 +78,6 @@ class LazyGroup(Group):
             return group.commands[row.name]
         return group
 
-    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
-        """Commands before options: that is what a newcomer looks for."""
-        self.format_commands(ctx, formatter)
-        options = [
-            record for param in self.get_params(ctx) if (record := param.get_help_record(ctx))
-        ]
-        with formatter.section("Options"):
-            formatter.write_dl(options)
-
     def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
         for section in dict.fromkeys(row.section for row in self.table):
             with formatter.section(section):
@@ -77,6 +85,11 @@ class LazyGroup(Group):
                     [(row.name, row.help) for row in self.table if row.section == section],
                     col_max=16,
                 )
+
+
+def _first_sentence(text: str | None) -> str:
+    """ "Gather the issue." without its dot, on one line."""
+    return " ".join((text or "").split("\n\n")[0].split()).split(". ")[0].rstrip(".")
 
 
 def unknown(kind: str, name: str, known: Sequence[str], ctx: Context | None) -> CouldNotRun:
