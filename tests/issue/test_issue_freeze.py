@@ -361,3 +361,26 @@ def test_a_manifest_moved_to_another_month_is_refused(settings: Settings) -> Non
     with pytest.raises(Findings) as caught:
         freeze.load(settings, "2027-03")
     assert codes(caught.value) == ["NL461"]
+
+
+def test_what_was_parsed_before_is_not_parsed_again_and_gives_the_same(settings: Settings) -> None:
+    from newsletter.flows import kept
+    from newsletter.issue.compose import compose
+
+    fresh = compose(settings, kit.DECEMBER)
+    first = kept.composed(settings, kit.DECEMBER)
+    pack = settings.root / kept.FOLDER / "texts.pack"
+    written = pack.stat()
+    again = kept.composed(settings, kit.DECEMBER)
+    assert fresh.editions == first.editions == again.editions
+    assert written.st_size > 0
+    assert pack.stat().st_mtime_ns == written.st_mtime_ns
+    pack.write_bytes(b"damaged" + pack.read_bytes()[7:])
+    assert kept.composed(settings, kit.DECEMBER).editions == fresh.editions
+
+
+def test_a_shelf_that_cannot_be_had_costs_only_time(settings: Settings) -> None:
+    from newsletter.flows import kept
+
+    (settings.root / ".cache").write_text("a file where a folder should be")
+    assert kept.composed(settings, kit.DECEMBER).editions

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from newsletter.checks.issue import gates
 from newsletter.config import FILE_NAME, Settings
-from newsletter.content.shelf import Shelf
 from newsletter.errors import CouldNotRun, Finding, Findings, Level, Where, did_you_mean
+from newsletter.flows.kept import composed
 from newsletter.flows.look import Look, since
 from newsletter.flows.signing import Signer, holds, words
 from newsletter.issue import freeze, frozen
-from newsletter.issue.compose import Draft, compose
+from newsletter.issue.compose import Draft
 from newsletter.issue.manifest import Approval, Manifest
 from newsletter.issue.period import Period
 
@@ -54,7 +54,6 @@ def approve(
     *,
     allow_pending_review: bool = False,
     signer: Signer | None = None,
-    shelf: Shelf | None = None,
 ) -> Approved:
     """Approve the issue of `period` in the name `by`.
 
@@ -68,7 +67,7 @@ def approve(
             approval cannot be added to what is frozen.
     """
     _known(settings, by)
-    draft = compose(settings, period, shelf=shelf)
+    draft = composed(settings, period)
     findings = [
         *draft.findings,
         *gates(settings, draft, now, allow_pending_review=allow_pending_review),

@@ -16,12 +16,12 @@ from newsletter import files
 from newsletter.checks.issue import gates
 from newsletter.config import Settings
 from newsletter.content import letters
-from newsletter.content.shelf import Shelf
 from newsletter.errors import Finding, Findings, NewsletterError
 from newsletter.flows import signing
+from newsletter.flows.kept import composed
 from newsletter.flows.look import scratch
 from newsletter.issue import frozen
-from newsletter.issue.compose import Draft, compose
+from newsletter.issue.compose import Draft
 from newsletter.issue.frozen import SUFFIXES
 from newsletter.issue.manifest import NAME, Approval
 from newsletter.issue.period import Period, due
@@ -76,9 +76,7 @@ class Standing:
     findings: tuple[Finding, ...]
 
 
-def draft(
-    settings: Settings, period: Period, now: dt.datetime, *, shelf: Shelf | None = None
-) -> Drafted:
+def draft(settings: Settings, period: Period, now: dt.datetime) -> Drafted:
     """Compose the issue and write its preview.
 
     `now` is for what the checks call overdue; the bytes do not depend on it.
@@ -86,15 +84,13 @@ def draft(
     Raises:
         Findings: what the editor must correct first; the last preview stays.
     """
-    made = compose(settings, period, shelf=shelf)
+    made = composed(settings, period)
     folder = scratch(settings, period)
     _write(settings, made, folder)
     return Drafted(made, folder, facts(made), (*made.findings, *gates(settings, made, now)))
 
 
-def show(
-    settings: Settings, period: Period, now: dt.datetime, *, shelf: Shelf | None = None
-) -> Standing:
+def show(settings: Settings, period: Period, now: dt.datetime) -> Standing:
     """Where the issue of `period` stands; what is wrong is told, not raised."""
     places = {
         tag: settings.path(letters.path(str(period), tag)).is_file()
@@ -103,7 +99,7 @@ def show(
     findings: list[Finding] = []
     made: Draft | None = None
     try:
-        made = compose(settings, period, shelf=shelf)
+        made = composed(settings, period)
         findings += [*made.findings, *gates(settings, made, now)]
     except NewsletterError as error:
         findings += getattr(error, "findings", ())

@@ -77,7 +77,7 @@ def edition(view: View, site: str, frame: Frame, templates: Path | None = None) 
     Raises:
         LayoutBroken: the layout (perhaps the publication's own) cannot be compiled.
     """
-    environment = _environment(templates)
+    environment = environment_of(templates)
     return Edition(
         language=view.language,
         subject=view.subject,
@@ -89,7 +89,7 @@ def edition(view: View, site: str, frame: Frame, templates: Path | None = None) 
 
 
 @lru_cache(maxsize=8)
-def _environment(publication: Path | None) -> Environment:
+def environment_of(publication: Path | None) -> Environment:
     return Environment(
         loader=FileSystemLoader(resources.templates("mail", publication)),
         autoescape=True,
@@ -99,11 +99,11 @@ def _environment(publication: Path | None) -> Environment:
     )
 
 
-def _mail(environment: Environment, view: View, frame: Frame) -> str:
-    slots = Slots()
-    source = environment.get_template("letter.mjml.j2").render(
+def skeleton(environment: Environment, view: View, letter: str, slots: Slots) -> str:
+    """The MJML of an edition, with tokens where words will be; `letter` is its letter as mail HTML."""
+    return environment.get_template("letter.mjml.j2").render(
         view=view,
-        letter=Markup(mail_html.mail(view.letter, frame)),  # noqa: S704 - made by our serialiser
+        letter=Markup(letter),  # noqa: S704 - made by our serialiser
         slot=slots.slot,
         url=slots.url,
         light=look.LIGHT,
@@ -111,6 +111,11 @@ def _mail(environment: Environment, view: View, frame: Frame) -> str:
         sans=look.SANS,
         serif=look.SERIF,
     )
+
+
+def _mail(environment: Environment, view: View, frame: Frame) -> str:
+    slots = Slots()
+    source = skeleton(environment, view, mail_html.mail(view.letter, frame), slots)
     if "mj-include" in source:
         raise LayoutBroken("mj-include reads files behind the program's back and is not used")
     try:
