@@ -12,7 +12,26 @@ import random
 from pathlib import Path
 
 TOPICS = [f"topic-{number}" for number in range(40)]
-_SYLLABLES = "ka lo mi ter san ved or tin gal per sol na ri dum fe chor il ba".split()
+_SYLLABLES = [
+    "ka",
+    "lo",
+    "mi",
+    "ter",
+    "san",
+    "ved",
+    "or",
+    "tin",
+    "gal",
+    "per",
+    "sol",
+    "na",
+    "ri",
+    "dum",
+    "fe",
+    "chor",
+    "il",
+    "ba",
+]
 
 
 def words(dice: random.Random, count: int) -> str:
@@ -39,14 +58,15 @@ def body(number: int) -> str:
     parts: list[str] = []
     for section in range(5):
         parts.append(f"## {words(dice, 4).capitalize()} {section}\n")
-        for _ in range(3):
-            parts.append(" ".join(_sentence(dice) for _ in range(3)) + "\n")
+        parts += [" ".join(_sentence(dice) for _ in range(3)) + "\n" for _ in range(3)]
         parts.append(
             f"{_sentence(dice)} See [{words(dice, 2)}](https://example.org/{number}/{section}) for {words(dice, 3)}.[^{section}]\n"
         )
         mark = "1." if section % 2 else "-"
         parts.append("\n".join(f"{mark} {_sentence(dice)}" for _ in range(4)) + "\n")
-    rows = "\n".join(f"| {words(dice, 2)} | {words(dice, 3)} | {dice.randint(1, 99)} |" for _ in range(6))
+    rows = "\n".join(
+        f"| {words(dice, 2)} | {words(dice, 3)} | {dice.randint(1, 99)} |" for _ in range(6)
+    )
     parts.append(f"| What | How | Days |\n|---|---|--:|\n{rows}\n")
     parts += [f"[^{section}]: {_sentence(dice)}\n" for section in range(5)]
     return "\n".join(parts)
@@ -69,8 +89,12 @@ def ours(folder: Path, count: int) -> None:
     )
     for number in range(count):
         title, summary, day, topics = facts(number)
-        front = f"title: {title}\nsummary: {summary}\npublished: {day}\ntopics: [{', '.join(topics)}]\n"
-        (folder / f"content/articles/article-{number}.en.md").write_text(f"---\n{front}---\n{body(number)}", "utf-8")
+        front = (
+            f"title: {title}\nsummary: {summary}\npublished: {day}\ntopics: [{', '.join(topics)}]\n"
+        )
+        (folder / f"content/articles/article-{number}.en.md").write_text(
+            f"---\n{front}---\n{body(number)}", "utf-8"
+        )
 
 
 def hugo(folder: Path, count: int) -> None:
@@ -101,7 +125,17 @@ def pelican(folder: Path, count: int) -> None:
         }
         | {
             f"theme/templates/{name}.html": '{% extends "index.html" %}'
-            for name in ("tag", "category", "author", "archives", "tags", "categories", "authors", "page", "period_archives")
+            for name in (
+                "tag",
+                "category",
+                "author",
+                "archives",
+                "tags",
+                "categories",
+                "authors",
+                "page",
+                "period_archives",
+            )
         },
     )
     (folder / "theme/static").mkdir()

@@ -10,7 +10,7 @@ import hashlib
 import io
 import pickle
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -27,12 +27,33 @@ _KNOWN: dict[tuple[str, str], object] = {
         prose.Heading, prose.Link, prose.Shown, Finding, Level, Where, frozenset,
     )
 }  # fmt: skip
+_FIELDS = {
+    kind: tuple(each.name for each in fields(kind))
+    for kind in _KNOWN.values()
+    if isinstance(kind, type) and is_dataclass(kind)
+}
 _DATES = {
     ("datetime", "date"),
     ("datetime", "datetime"),
     ("datetime", "timezone"),
     ("datetime", "timedelta"),
 }
+
+
+class _Pickler(pickle.Pickler):
+    """Writes a value of ours as its class and its fields in order: quicker to read than by name."""
+
+    def reducer_override(self, value: object) -> Any:
+        kind = type(value)
+        if kind in _FIELDS:
+            return kind, tuple(getattr(value, name) for name in _FIELDS[kind])
+        return NotImplemented
+
+
+def _dumps(value: object) -> bytes:
+    made = io.BytesIO()
+    _Pickler(made, 5).dump(value)
+    return made.getvalue()
 
 
 class _Known(pickle.Unpickler):
@@ -56,8 +77,8 @@ def packed(parsed: Parsed) -> tuple[bytes, bytes]:
     """(card, fragment): the small part that every build needs, and the HTML that few do."""
     text, reading = parsed.text, parsed.reading
     if text is None or reading is None:
-        return pickle.dumps((None, 0, None, parsed.findings), 5), b""
-    fields = (
+        return _dumps((None, 0, None, parsed.findings)), b""
+    parts = (
         reading.digest,
         reading.contents,
         reading.links,
@@ -67,7 +88,7 @@ def packed(parsed: Parsed) -> tuple[bytes, bytes]:
         reading.words,
         reading.minutes,
     )
-    card = pickle.dumps((replace(text, body=""), len(text.body), fields, parsed.findings), 5)
+    card = _dumps((replace(text, body=""), len(text.body), parts, parsed.findings))
     return card, reading.fragment.encode()
 
 
@@ -78,13 +99,13 @@ def unpacked(card: bytes, data: bytes, made: Callable[[], str]) -> Parsed:
         pickle.UnpicklingError: the card holds what no text holds.
     """
     read: Any = _Known(io.BytesIO(card)).load()
-    text, length, fields, findings = read
+    text, length, parts, findings = read
     if text is None:
         return Parsed(None, None, findings)
     plain = source.plain(data)
     whole: Article | Page = replace(text, body=plain[len(plain) - length :])
     reading: Any = Reading
-    return Parsed(whole, reading(*fields, made), findings)
+    return Parsed(whole, reading(*parts, made), findings)
 
 
 def keep(job: Job, card: bytes, fragment: bytes, shelf: Shelf) -> None:

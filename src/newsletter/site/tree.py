@@ -20,7 +20,7 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,7 +162,10 @@ def publish(
     try:
         stamps = _fill(spare, out, wanted, {name: old[name] for name in same}, make, before)
         _flush(spare, changed if out.is_dir() else [])
+        first = not os.path.lexists(out)
         _exchange(spare, out)
+        if first:  # the next build is to find its spare ready
+            _mirror(out, spare, wanted)
     except OSError as error:
         shutil.rmtree(spare, ignore_errors=True)
         what = (
@@ -227,6 +230,15 @@ def _fill(
             stamps[name] = _write(f"{base}/{name}", make(name), wish)
     _prune(base)
     return stamps
+
+
+def _mirror(out: Path, spare: Path, names: Iterable[str]) -> None:
+    """A spare tree of the same files, by hard links."""
+    made: set[str] = set()
+    spare.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        _room(str(spare), name, made, occupied=False)
+        _link(f"{out}/{name}", f"{spare}/{name}")
 
 
 def _room(base: str, name: str, made: set[str], *, occupied: bool) -> None:
