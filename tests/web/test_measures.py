@@ -24,6 +24,7 @@ from newsletter.web.networks import Networks
 SOMEBODY = "203.0.113.7"
 NEIGHBOUR = "203.0.113.200"
 SOMEBODY_ELSE = "198.51.100.7"
+PLAIN = networks.PLAIN.amount
 
 
 def solve(sum_: dict[str, Any]) -> str:
@@ -79,7 +80,7 @@ def test_new_known_suppressed_and_robot_take_the_same_time(house: House) -> None
 
 
 def test_a_network_has_its_measure_and_others_theirs(house: House) -> None:
-    assert flood(house, 12, SOMEBODY) == [200] * 10 + [429] * 2
+    assert flood(house, PLAIN + 2, SOMEBODY) == [200] * PLAIN + [429] * 2
     assert flood(house, 1, NEIGHBOUR) == [429]
     assert flood(house, 1, SOMEBODY_ELSE) == [200]
     refused = house.post("/subscribe", form("x@example.org"), client=SOMEBODY)
@@ -91,7 +92,7 @@ def test_above_the_measure_known_and_new_are_refused_alike_and_nothing_is_kept(
     house: House,
 ) -> None:
     house.reader("known@example.org")
-    flood(house, 10, SOMEBODY)
+    flood(house, PLAIN, SOMEBODY)
     before = house.state()
     known = house.post("/subscribe", form("known@example.org"), client=SOMEBODY)
     new = house.post("/subscribe", form("new@example.org"), client=SOMEBODY)
@@ -101,7 +102,7 @@ def test_above_the_measure_known_and_new_are_refused_alike_and_nothing_is_kept(
 
 def test_one_click_is_never_counted(house: House) -> None:
     """A mail provider posts for all its readers from a few addresses (U5)."""
-    flood(house, 11, SOMEBODY)
+    flood(house, PLAIN + 1, SOMEBODY)
     path = f"/leave/{house.mail_token(house.reader())}"
     assert {house.ask("POST", path, client=SOMEBODY).status for _ in range(80)} == {200}
 
@@ -111,7 +112,7 @@ def test_one_click_is_never_counted(house: House) -> None:
 )
 def test_who_cannot_be_told_apart_is_not_counted(client: str) -> None:
     counts = Networks()
-    assert all(counts.admits(client, NOW, proved=False) for _ in range(100))
+    assert all(counts.admits(client, NOW, proved=False) for _ in range(5 * PLAIN))
     assert counts.admits(None, NOW, proved=False)
 
 
@@ -127,13 +128,13 @@ def test_who_cannot_be_told_apart_is_not_counted(client: str) -> None:
 )
 def test_a_network_is_a_24_or_a_48(one: str, other: str, same: bool) -> None:
     counts = Networks()
-    assert all(counts.admits(one, NOW, proved=False) for _ in range(10))
+    assert all(counts.admits(one, NOW, proved=False) for _ in range(PLAIN))
     assert counts.admits(other, NOW, proved=False) is not same
 
 
 def test_yesterdays_counts_cannot_be_found_today() -> None:
     counts = Networks()
-    assert [counts.admits(SOMEBODY, NOW, proved=False) for _ in range(11)][-1] is False
+    assert [counts.admits(SOMEBODY, NOW, proved=False) for _ in range(PLAIN + 1)][-1] is False
     keys = set(counts._limiter.storage._counts)  # type: ignore[attr-defined]
     assert not any(SOMEBODY in key or "203" in key.split("/")[1] for key in keys if "/" in key)
     assert counts.admits(SOMEBODY, NOW + dt.timedelta(days=1), proved=False)
@@ -150,14 +151,14 @@ def test_a_flood_from_everywhere_stays_within_its_memory(monkeypatch: pytest.Mon
 
 
 def test_a_solved_sum_gives_the_larger_measure(house: House) -> None:
-    flood(house, 10, SOMEBODY)
+    flood(house, PLAIN, SOMEBODY)
     solution = solve(house.get("/challenge").json)
     fields = form("late@example.org", altcha=solution)
     assert house.post("/subscribe", fields, client=SOMEBODY).status == 200
 
 
 def test_a_solution_is_good_once(house: House) -> None:
-    flood(house, 10, SOMEBODY)
+    flood(house, PLAIN, SOMEBODY)
     solution = solve(house.get("/challenge").json)
     first = house.post("/subscribe", form("a@example.org", altcha=solution), client=SOMEBODY)
     again = house.post("/subscribe", form("b@example.org", altcha=solution), client=SOMEBODY)
@@ -168,7 +169,7 @@ def test_a_replay_is_known_to_the_next_process_too(house: House) -> None:
     solution = solve(house.get("/challenge").json)
     house.post("/subscribe", form("a@example.org", altcha=solution))
     house.app = build(house.parts)
-    flood(house, 10, SOMEBODY)
+    flood(house, PLAIN, SOMEBODY)
     again = house.post("/subscribe", form("b@example.org", altcha=solution), client=SOMEBODY)
     assert again.status == 429
 

@@ -18,11 +18,11 @@ from limits import parse
 from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 
-PROVED = parse("60/hour")
+PROVED = parse("120/hour")
 """With a solved challenge: a hospital behind one address can still subscribe its ward."""
 
-PLAIN = parse("10/hour")
-"""Without one (no JavaScript): enough for a family, too few for a flood."""
+PLAIN = parse("20/hour")
+"""Without one (no JavaScript): enough for a waiting room, too few for a flood."""
 
 MOST_NETWORKS = 100_000
 """Counters kept at most, about 20 MB; above it the oldest are forgotten."""

@@ -66,10 +66,13 @@ class Site:
         self._missing = missing
         forms = urlsplit(form_url)
         self._policy = (
-            "default-src 'none'; style-src 'self'; script-src 'self' 'wasm-unsafe-eval'; "
-            "connect-src 'self'; img-src 'self'; font-src 'self'; manifest-src 'self'; "
-            f"form-action 'self' {forms.scheme}://{forms.netloc}; "
+            "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; "
+            f"manifest-src 'self'; form-action 'self' {forms.scheme}://{forms.netloc}; "
             "base-uri 'none'; frame-ancestors 'none'"
+        )
+        self._searching = (
+            f"{self._policy}; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; "
+            "worker-src 'self'"
         )
 
     def answer(self, request: Request) -> Response:
@@ -80,18 +83,28 @@ class Site:
             names[-1] = "index.html"
         match _read(self._folder, names):
             case bytes() as content:
-                return self._file(request, names[-1], content)
+                policy = self._searching if self._searches(names) else self._policy
+                return self._file(request, names[-1], content, policy)
             case "folder":
                 # The same path with a slash: never a host, so never somewhere else.
                 where = quote(f"{self._base}/{'/'.join(names)}/")
                 return RedirectResponse(where, 301, headers={"Cache-Control": "max-age=300"})
         return self._not_found(request, names)
 
-    def _file(self, request: Request, name: str, content: bytes, status: int = 200) -> Response:
+    def _searches(self, names: list[str]) -> bool:
+        """The search page and its engine's own files: the only ones that may run a script."""
+        if names[0] == "pagefind":
+            return True
+        below = names[1:] if names[0] in self._languages else names
+        return below == ["search", "index.html"]
+
+    def _file(
+        self, request: Request, name: str, content: bytes, policy: str, status: int = 200
+    ) -> Response:
         kind = _KINDS.get(name.rpartition(".")[2].lower(), "application/octet-stream")
         tag = hashlib.sha256(content).hexdigest()[:32]
         headers = {
-            "Content-Security-Policy": self._policy,
+            "Content-Security-Policy": policy,
             "Cache-Control": FOR_EVER
             if _HASHED.search(name)
             else "public, max-age=0, must-revalidate",
@@ -112,7 +125,7 @@ class Site:
         for where in (own, []):
             content = _read(self._folder, [*where, "404.html"])
             if isinstance(content, bytes):
-                return self._file(request, "404.html", content, 404)
+                return self._file(request, "404.html", content, self._policy, 404)
         return self._missing(request)
 
 
