@@ -143,7 +143,7 @@ def test_a_list_nobody_believes_is_asked_by_mail(letter: Path, newsletter: Newsl
     (letter.parent / "in.csv").write_text("address\nanna@example.org\nben@example.org\n", "utf-8")
 
     believed = newsletter("subscribers", "import", "../in.csv")
-    asked = newsletter("subscribers", "import", "../in.csv", "--ask")
+    asked = newsletter("subscribers", "import", "../in.csv", "--reconfirm")
     held = json.loads(newsletter("subscribers", "show", "anna@example.org", "--json").out)
 
     assert "2 refused" in believed.err

@@ -22,6 +22,7 @@ from newsletter.cli.rehearsal import rehearse, trial_house
 from newsletter.errors import CouldNotRun
 from newsletter.inbox import Inbox
 from newsletter.issue import freeze
+from newsletter.issue.edition import TOKEN_SLOT
 
 Newsletter = Callable[..., Any]
 PROGRAM = Path(sys.executable).with_name("newsletter")
@@ -296,3 +297,37 @@ def test_a_site_that_does_not_answer_keeps_the_mail_back(
     assert ran.code == 1
     assert "error[NL709]" in ran.err
     assert inbox.messages == ()
+
+
+def test_a_test_mail_is_the_issue_marked_and_counts_as_nothing(
+    letter: Path, readers: Callable[[int], str], inbox: Inbox, newsletter: Newsletter
+) -> None:
+    month = readers(2)
+    frozen = (letter / f"content/issues/{month}/en.html").read_text("utf-8")
+
+    ran = newsletter("issue", "test", month, "--to", "editor@example.org")
+    (mail,) = inbox.messages
+
+    assert ran.code == 0
+    assert mail.recipients == ("editor@example.org",)
+    assert mail.subject.startswith("[Test] ")
+    token = str(mail.one_click).rpartition("/")[2]
+    assert str(mail.html).replace(token, TOKEN_SLOT).split() == frozen.split()
+    assert json.loads(newsletter("status", "--json").out) == []
+    assert newsletter("subscribers", "show", "editor@example.org").code != 0
+    assert "editor@example.org" not in ran.out + ran.err
+
+
+def test_a_test_mail_may_be_had_before_the_approval_and_says_when_it_was_not_taken(
+    letter: Path, inbox: Inbox, newsletter: Newsletter
+) -> None:
+    _set(letter, f"port = {inbox.smtp_port}")
+    before = newsletter("issue", "test", "--to", "editor@example.org", "--language", "en")
+    nobody = newsletter("issue", "test", "--to", "editor@example.org", "--language", "xx")
+    inbox.stop()
+    after = newsletter("issue", "test", "--to", "editor@example.org")
+
+    assert before.code == 0
+    assert "error[NL133]" in nobody.err
+    assert after.code == 2
+    assert "error[NL155]" in after.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 from pathlib import Path
@@ -72,3 +73,16 @@ def test_every_entry_says_why_and_what_to_do() -> None:
         assert not entry.title.endswith("."), entry.code
         assert entry.why.endswith((".", "`")), entry.code
         assert entry.fix.endswith((".", "`", ":")), entry.code
+
+
+def test_every_finding_says_what_to_do() -> None:
+    silent = []
+    for file in sorted((TOP / "src").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            is_finding = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding"
+            if not is_finding or len(node.args) >= 5:
+                continue
+            if not any(keyword.arg == "help" for keyword in node.keywords):
+                silent.append(f"{file.relative_to(TOP)}:{node.lineno}")
+
+    assert silent == []

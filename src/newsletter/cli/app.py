@@ -26,7 +26,7 @@ TABLE = (
     Row("explain", "newsletter.cli.words", "what a finding's code means and the way out", "Write"),
     Row("build", "newsletter.cli.words", "make the website", "Write"),
     Row("news", "newsletter.cli.news", "what the feeds propose: fetch, list, pick", "Write"),
-    Row("issue", "newsletter.cli.issue", "draft, show, approve, verify, withdraw, halt", "Send"),
+    Row("issue", "newsletter.cli.issue", "draft, show, test, approve, verify, halt", "Send"),
     Row("send", "newsletter.cli.sending", "send an approved issue, once", "Send"),
     Row("run", "newsletter.cli.serve", "serve site and forms; send when it is due", "Send"),
     Row("schedule", "newsletter.cli.account", "when issues are due, and what holds now", "Send"),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from newsletter.flows.draft import EditionFacts, Standing
 
-app = group("issue", "The month's issue: draft, show, approve, withdraw, halt.")
+app = group("issue", "The month's issue: draft, show, test, approve, withdraw, halt.")
 
 Open = Annotated[
     str | None,
@@ -136,6 +136,57 @@ def approve(
         desk.say(
             f"{len(done.approvals)} of {done.needed} approvals; somebody else has to approve too"
         )
+
+
+@app.command(
+    "test",
+    epilog=examples(
+        "newsletter issue test --to me@example.org",
+        "echo me@example.org | newsletter issue test 2026-12 --to - --language en",
+    ),
+)
+def try_out(
+    ctx: typer.Context,
+    to: Annotated[str, typer.Option("--to", metavar="ADDRESS", help="or - to read it from stdin")],
+    period: Newest = None,
+    language: Annotated[
+        str | None, typer.Option(metavar="LANG", help="one edition; else every one")
+    ] = None,
+) -> None:
+    """Mail the issue's own bytes to yourself, marked as a test. Counts as nothing; its leave link is dead.
+
+    Goes out by the configured transport. Before an approval it is what would be frozen now.
+    """
+    from newsletter.cli.people import read_address
+    from newsletter.delivery.outcome import Kind
+    from newsletter.flows import trial
+
+    desk = desk_of(ctx)
+    settings = desk.settings()
+    chosen = months.named_or_newest(settings, period)
+    who = read_address(to)
+    found = trial.editions(settings, chosen)
+    wanted = [each for each in found if language in (None, each.language)]
+    if not wanted:
+        there = ", ".join(each.language for each in found)
+        raise CouldNotRun(
+            Finding("NL133", f"{chosen} has no edition in `{language}`", help=f"it has: {there}")
+        )
+    with desk.house() as house:
+        tried = trial.send_test(settings, house.transport, chosen, wanted, who.mailbox, now())
+    failed = [each for each in tried if each.outcome.kind is not Kind.ACCEPTED]
+    for each in tried:
+        said = f"{each.outcome.kind} {each.outcome.code or ''} {each.outcome.reply}".strip()
+        desk.say(f"  {each.language}: {said}")
+    if failed:
+        raise CouldNotRun(
+            Finding(
+                "NL155",
+                f"{len(failed)} of {len(tried)} test mails were not taken",
+                help="see [delivery.smtp] and `newsletter doctor`",
+            )
+        )
+    desk.say(f"{len(tried)} test mails of {chosen} are on their way to you; nothing counts as sent")
 
 
 @app.command(epilog=examples("newsletter issue key ../editor.key"))

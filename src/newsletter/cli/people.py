@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from newsletter.subscribers.people import Asked, Person
     from newsletter.wiring import House
 
+NOBODY = Finding(
+    "NL139",
+    "nobody here has this address",
+    help="check the spelling; dots and +tags make another address",
+)
+
 app = group("subscribers", "Readers: add, show, erase, stats. ADDRESS may be `-`, read from stdin.")
 
 AddressArgument = Annotated[
@@ -37,15 +43,15 @@ AddressArgument = Annotated[
     epilog=examples(
         "newsletter subscribers import readers.csv --dry-run",
         "newsletter subscribers import readers.csv",
-        "newsletter subscribers import readers.csv --ask",
+        "newsletter subscribers import readers.csv --reconfirm",
     ),
 )
 def import_(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with a header; UTF-8")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would happen")] = False,
-    ask_all: Annotated[
-        bool, typer.Option("--ask", help="believe no row; ask each person by mail instead")
+    reconfirm: Annotated[
+        bool, typer.Option("--reconfirm", help="believe no row; ask each person by mail instead")
     ] = False,
 ) -> None:
     """Bring in a list. A row without evidence of consent is refused, by its line number.
@@ -65,10 +71,10 @@ def import_(
             now(),
             languages=settings.publication.languages,
             dry_run=dry_run,
-            reconfirm=_asking(house) if ask_all else None,
+            reconfirm=_asking(house) if reconfirm else None,
             progress=progress,
         )
-    verb = "asked by mail" if ask_all else "imported"
+    verb = "asked by mail" if reconfirm else "imported"
     verb = f"would be {verb}" if dry_run else verb
     counts = [
         f"{report.imported:,} {verb}",
@@ -191,7 +197,7 @@ def show(
             key = person.suppression_key if person else vault.suppression_key(who)
             reasons = suppression.reasons(tx, key)
     if person is None and not reasons:
-        raise Findings([Finding("NL139", "nobody here has this address")], "Nothing was changed.")
+        raise Findings([NOBODY], "Nothing was changed.")
     held = {
         "id": person.id if person else None,
         "state": str(person.state) if person else "gone",
@@ -235,7 +241,7 @@ def erase(
         person = _find(house, who)
         gone = leave_for_good(house.store, house.journal, person.id, now()) if person else None
     if gone is None:
-        raise Findings([Finding("NL139", "nobody here has this address")], "Nothing was changed.")
+        raise Findings([NOBODY], "Nothing was changed.")
     desk.say("erased" + (f"; {gone.spared} waiting will not be sent" if gone.spared else ""))
 
 

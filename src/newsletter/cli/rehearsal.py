@@ -70,7 +70,9 @@ def rehearse(house: House, issue: ApprovedIssue, stop: threading.Event) -> Repor
     )
     opened = ledger.open_issue(house.store, house.vault, issue, rules, house.clock())
     if isinstance(opened, ledger.Refused):
-        raise CouldNotRun(Finding("NL143", f"the trial could not begin: {opened.sentence}"))
+        raise CouldNotRun(
+            Finding("NL143", f"the trial could not begin: {opened.sentence}", help=opened.help)
+        )
     press = house.press()
     with house.store.read() as tx:
         press.load(tx, issue.period)
@@ -85,7 +87,11 @@ def rehearse(house: House, issue: ApprovedIssue, stop: threading.Event) -> Repor
     )
     if not report.accepted:
         raise CouldNotRun(
-            Finding("NL143", f"the trial reached no inbox: {report.why or report.stop}")
+            Finding(
+                "NL143",
+                f"the trial reached no inbox: {report.why or report.stop}",
+                help="start `newsletter inbox` in another window, then try again",
+            )
         )
     return report
 

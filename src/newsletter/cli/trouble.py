@@ -29,7 +29,10 @@ def from_exception(error: Exception) -> Trouble:
         case CouldNotRun():
             return Trouble(error.findings, error.exit_code)
         case NewsletterError():
-            return Trouble((Finding("NL129", str(error)),), error.exit_code)
+            return Trouble(
+                (Finding("NL129", str(error), help="see `newsletter explain NL129`"),),
+                error.exit_code,
+            )
         case typer.TyperException():
             return Trouble(_usage(error), 2)
         case OSError():

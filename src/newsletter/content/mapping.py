@@ -106,7 +106,10 @@ def read(text: Text) -> tuple[dict[str, Entry], list[Finding]]:
         return {}, [_syntax(error, text)]
     except (yaml.YAMLError, RecursionError) as error:
         what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        return {}, [Finding("NL205", f"the front matter is not YAML: {what}", text.where(2))]
+        help_text = "see `newsletter explain NL205` for the few rules"
+        return {}, [
+            Finding("NL205", f"the front matter is not YAML: {what}", text.where(2), help=help_text)
+        ]
     if not isinstance(node.value, dict):
         return {}, [
             Finding(

@@ -23,7 +23,10 @@ def read(root: Path, languages: tuple[str, ...]) -> tuple[Topics, list[Finding]]
         source = file.read_text("utf-8")
         tables = tomllib.loads(source)
     except (OSError, UnicodeDecodeError) as error:
-        return {}, [Finding("NL200", f"{FILE} cannot be read: {error}", Where(FILE))]
+        help_text = "it must be UTF-8, and this account must be allowed to read it"
+        return {}, [
+            Finding("NL200", f"{FILE} cannot be read: {error}", Where(FILE), help=help_text)
+        ]
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"line (\d+), column (\d+)", str(error))
         where = Where(FILE, int(found[1]), int(found[2])) if found else Where(FILE)
