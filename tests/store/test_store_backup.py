@@ -186,6 +186,18 @@ def test_a_dump_that_lacks_its_end_is_no_dump(
     target.close()
 
 
+def test_a_dump_that_lacks_a_row_is_no_dump(
+    filled: Store, tmp_path: Path, now: dt.datetime
+) -> None:
+    with filled.read() as tx:
+        lines = list(dump.dump(tx, now))
+    rows = [place for place, line in enumerate(lines) if line.startswith("[[")]
+    target = open_store(f"sqlite:///{tmp_path}/target/newsletter.db")
+    with pytest.raises(dump.Damaged), target.write() as tx:
+        dump.load(tx, [*lines[: rows[7]], *lines[rows[7] + 1 :]])
+    target.close()
+
+
 @pytest.mark.parametrize(
     "line",
     ["not json\n", "[]\n", '["sqlite_master", ["name"]]\n', '["facts", ["name\\"; DROP"]]\n', "[[1]]\n"],

@@ -79,6 +79,29 @@ def test_writes_of_many_threads_lose_no_update(store: Store) -> None:
         assert tx.execute(sa.select(facts.c.value).where(facts.c.name == "n")).scalar() == b"80"
 
 
+def test_two_processes_lose_no_update(store: Store) -> None:
+    """A second Store on the same database stands for a second process: it shares no lock."""
+    other = open_store(store._writer.url.render_as_string(hide_password=False))
+    with store.write() as tx:
+        tx.execute(facts.insert().values(name="n", value=b"0"))
+
+    def add(which: Store) -> None:
+        for _ in range(20):
+            with which.write() as tx:
+                value = tx.execute(sa.select(facts.c.value).where(facts.c.name == "n")).scalar_one()
+                more = str(int(value) + 1).encode()
+                tx.execute(facts.update().where(facts.c.name == "n").values(value=more))
+
+    threads = [threading.Thread(target=add, args=(which,)) for which in (store, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with other.read() as tx:
+        assert tx.execute(sa.select(facts.c.value).where(facts.c.name == "n")).scalar() == b"40"
+    other.close()
+
+
 def test_a_write_inside_a_write_is_a_mistake_of_ours(sqlite_store: Store) -> None:
     with (
         sqlite_store.write(),

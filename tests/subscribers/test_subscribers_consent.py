@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 
 import pytest
@@ -78,6 +79,21 @@ def test_a_record_taken_out_of_the_middle_is_found(chained: Store) -> None:
     with chained.write() as tx:
         consent.forget(tx, KEYS[2])
         tx.execute(tables.consents.delete().where(tables.consents.c.seq == 3))
+    assert verdict(chained).broken_at == 4
+
+
+def test_a_record_that_was_rewritten_with_all_its_sums_is_found_by_the_next(
+    chained: Store,
+) -> None:
+    """Whoever can write to the database can make one record fit itself, but not the ones after it."""
+    links, kept = tables.consents, tables.consent_payloads
+    salt, payload = b"s" * 16, '{"v":1}'
+    digest = hashlib.sha256(salt + payload.encode()).digest()
+    with chained.write() as tx:
+        before = tx.execute(sa.select(links.c.chain).where(links.c.seq == 2)).scalar_one()
+        chain = hashlib.sha256(before + (3).to_bytes(8) + digest).digest()
+        tx.execute(kept.update().where(kept.c.seq == 3).values(salt=salt, payload=payload))
+        tx.execute(links.update().where(links.c.seq == 3).values(salted_digest=digest, chain=chain))
     assert verdict(chained).broken_at == 4
 
 

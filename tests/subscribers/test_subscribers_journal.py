@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import stat
 import threading
 from collections.abc import Callable
@@ -198,6 +199,25 @@ def test_a_long_journal_is_replayed_in_batches(
     with journal.path.open("ab") as file:
         file.write(line * 200)
     assert replay(store, journal) == Replayed(1005, 5, 0)
+
+
+def test_a_record_is_on_the_disk_before_append_returns(
+    journal: Journal, now: dt.datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands in the file when the disk is asked to keep it; the folder is kept with the name."""
+    kept: list[bytes | None] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        kept.append(journal.path.read_bytes() if is_file else None)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    for _ in range(2):
+        journal.append(Kind.LEAVE, "a" * 32, b"k" * 32, epoch=1, now=now)
+    lines = journal.path.read_bytes().splitlines(keepends=True)
+    assert kept == [lines[0], None, lines[0] + lines[1]]
 
 
 def test_the_journal_is_for_its_owner_alone_and_holds_no_address(
