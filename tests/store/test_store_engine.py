@@ -121,7 +121,13 @@ def test_only_the_senders_commit_is_less_than_full(sqlite_store: Store) -> None:
 
 @pytest.mark.parametrize(
     ("pragma", "value"),
-    [("journal_mode", "wal"), ("foreign_keys", 1), ("secure_delete", 1), ("busy_timeout", 30000)],
+    [
+        ("journal_mode", "wal"),
+        ("foreign_keys", 1),
+        ("secure_delete", 1),
+        ("busy_timeout", 30000),
+        ("journal_size_limit", 1 << 26),
+    ],
 )
 def test_sqlite_is_set_up_as_promised(sqlite_store: Store, pragma: str, value: object) -> None:
     with sqlite_store.write() as tx:

@@ -185,6 +185,7 @@ def _sqlite(url: sa.URL) -> Store:
                 "secure_delete=ON",
                 "synchronous=FULL",
                 "cache_size=-16000",
+                "journal_size_limit=67108864",  # a long import's log does not keep its size
                 f"query_only={'ON' if read_only else 'OFF'}",
             ):
                 driver.execute(f"PRAGMA {pragma}")
