@@ -63,7 +63,8 @@ def test_opening_fixes_the_audience_in_each_reader_s_language(house: House) -> N
     assert house.sum().pending == 5
 
 
-def test_who_left_or_never_confirmed_is_no_audience(house: House) -> None:
+def test_who_left_or_never_confirmed_is_no_audience(sqlite_house: House) -> None:
+    house = sqlite_house
     stays, leaves = house.readers(2)
     mailbox = "pending@example.org"
     from newsletter.subscribers.address import Address
@@ -123,21 +124,26 @@ def test_another_issue_in_the_same_month_is_refused_by_the_database(house: House
 @pytest.mark.parametrize(
     ("period", "code"), [("2026-12", "NL611"), ("2026-10", "NL611"), ("2025-11", "NL611")]
 )
-def test_an_issue_is_opened_in_its_own_month_only(house: House, period: str, code: str) -> None:
+def test_an_issue_is_opened_in_its_own_month_only(
+    sqlite_house: House, period: str, code: str
+) -> None:
+    house = sqlite_house
     house.readers(1)
     refused = house.open(approved(period))
     assert isinstance(refused, Refused)
     assert refused.code == code
 
 
-def test_the_month_is_counted_in_the_publication_s_zone(house: House) -> None:
+def test_the_month_is_counted_in_the_publication_s_zone(sqlite_house: House) -> None:
+    house = sqlite_house
     house.readers(1)
     house.now = dt.datetime(2026, 11, 30, 23, 30, tzinfo=dt.UTC)  # December in Berlin
     assert isinstance(house.open(), Refused)
     assert isinstance(house.open(approved("2026-12")), Opened)
 
 
-def test_the_least_gap_is_kept_across_the_end_of_a_month(house: House) -> None:
+def test_the_least_gap_is_kept_across_the_end_of_a_month(sqlite_house: House) -> None:
+    house = sqlite_house
     house.readers(1)
     house.now = dt.datetime(2026, 11, 28, 9, tzinfo=dt.UTC)
     house.open()
@@ -149,14 +155,16 @@ def test_the_least_gap_is_kept_across_the_end_of_a_month(house: House) -> None:
     assert isinstance(house.open(approved("2026-12", 2)), Opened)
 
 
-def test_a_period_that_the_witness_saw_is_not_opened_again(house: House) -> None:
+def test_a_period_that_the_witness_saw_is_not_opened_again(sqlite_house: House) -> None:
+    house = sqlite_house
     house.readers(1)
     refused = house.open(floor="2026-11")
     assert isinstance(refused, Refused)
     assert refused.code == "NL612"
 
 
-def test_nobody_to_send_to_leaves_the_month_free(house: House) -> None:
+def test_nobody_to_send_to_leaves_the_month_free(sqlite_house: House) -> None:
+    house = sqlite_house
     refused = house.open()
     assert isinstance(refused, Refused)
     assert refused.code == "NL614"
@@ -164,7 +172,8 @@ def test_nobody_to_send_to_leaves_the_month_free(house: House) -> None:
     assert isinstance(house.open(), Opened)
 
 
-def test_an_edition_without_a_link_to_leave_by_is_never_opened(house: House) -> None:
+def test_an_edition_without_a_link_to_leave_by_is_never_opened(sqlite_house: House) -> None:
+    house = sqlite_house
     import dataclasses
 
     issue = approved()
@@ -242,7 +251,8 @@ def test_each_part_of_the_guard_holds_alone(sqlite_house: House, change: str) ->
     assert not begin(house, job)
 
 
-def test_coming_back_does_not_undo_the_exclusion(house: House) -> None:
+def test_coming_back_does_not_undo_the_exclusion(sqlite_house: House) -> None:
+    house = sqlite_house
     (reader,) = house.readers(1)
     house.open()
     (job,) = claim(house)
@@ -301,7 +311,8 @@ def test_each_outcome_settles_into_its_state(house: House, outcome: Outcome, sta
     assert house.states() == {reader: state}
 
 
-def test_a_deferred_row_waits_for_its_step_of_the_ladder(house: House) -> None:
+def test_a_deferred_row_waits_for_its_step_of_the_ladder(sqlite_house: House) -> None:
+    house = sqlite_house
     house.readers(1)
     house.open()
     waits = []
@@ -317,7 +328,8 @@ def test_a_deferred_row_waits_for_its_step_of_the_ladder(house: House) -> None:
     assert waits == [5, 15, 30, 60, 120, 240, 240, 240]
 
 
-def test_who_still_waits_when_the_issue_closes_is_rejected_as_expired(house: House) -> None:
+def test_who_still_waits_when_the_issue_closes_is_rejected_as_expired(sqlite_house: House) -> None:
+    house = sqlite_house
     (reader,) = house.readers(1)
     house.open()
     assert house.sum().closes_at == house.now + dt.timedelta(days=5)
@@ -331,7 +343,8 @@ def test_who_still_waits_when_the_issue_closes_is_rejected_as_expired(house: Hou
     assert house.sum().state == "closed"
 
 
-def test_an_issue_of_the_month_s_end_closes_with_the_month(house: House) -> None:
+def test_an_issue_of_the_month_s_end_closes_with_the_month(sqlite_house: House) -> None:
+    house = sqlite_house
     house.readers(1)
     house.now = dt.datetime(2026, 11, 29, 9, tzinfo=dt.UTC)
     house.open()
@@ -356,12 +369,14 @@ def test_a_sender_that_died_leaves_its_claims_and_doubts_what_it_began(house: Ho
     assert recover(house, None) == ledger.Recovered(0, 0)
 
 
-def test_a_reused_process_number_is_not_the_sender(house: House) -> None:
+def test_a_reused_process_number_is_not_the_sender(sqlite_house: House) -> None:
+    house = sqlite_house
     three(house)
     assert recover(house, "99999") == ledger.Recovered(1, 1)
 
 
-def test_a_live_sender_is_never_robbed(house: House) -> None:
+def test_a_live_sender_is_never_robbed(sqlite_house: House) -> None:
+    house = sqlite_house
     three(house)
     house.now += dt.timedelta(days=1)
     assert recover(house, US.process_started) == ledger.Recovered(0, 0)
@@ -400,7 +415,10 @@ def test_this_very_process_is_alive_and_a_number_nobody_has_is_not() -> None:
         (UNKNOWN, "in_doubt"),
     ],
 )
-def test_a_sender_s_own_late_answer_is_evidence(house: House, late: Outcome, state: str) -> None:
+def test_a_sender_s_own_late_answer_is_evidence(
+    sqlite_house: House, late: Outcome, state: str
+) -> None:
+    house = sqlite_house
     (reader,) = house.readers(1)
     house.open()
     (job,) = claim(house)
@@ -411,7 +429,8 @@ def test_a_sender_s_own_late_answer_is_evidence(house: House, late: Outcome, sta
     assert house.states() == {reader: state}
 
 
-def test_a_late_answer_of_another_attempt_is_no_evidence(house: House) -> None:
+def test_a_late_answer_of_another_attempt_is_no_evidence(sqlite_house: House) -> None:
+    house = sqlite_house
     import dataclasses
 
     (reader,) = house.readers(1)
@@ -451,7 +470,8 @@ def in_doubt(house: House) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("after", [State.ACCEPTED, State.REJECTED, State.QUEUED])
-def test_the_operator_s_word_ends_a_doubt(house: House, after: State) -> None:
+def test_the_operator_s_word_ends_a_doubt(sqlite_house: House, after: State) -> None:
+    house = sqlite_house
     reader, delivery = in_doubt(house)
     with house.store.write() as tx:
         done = ledger.resolve(tx, PERIOD, delivery, after, house.now)
@@ -461,8 +481,9 @@ def test_the_operator_s_word_ends_a_doubt(house: House, after: State) -> None:
 
 
 def test_a_doubt_is_not_resolved_while_its_sender_lives_nor_sent_after_the_end(
-    house: House,
+    sqlite_house: House,
 ) -> None:
+    house = sqlite_house
     house.readers(1)
     house.open()
     (job,) = claim(house)
@@ -478,7 +499,8 @@ def test_a_doubt_is_not_resolved_while_its_sender_lives_nor_sent_after_the_end(
         assert ledger.resolve(tx, PERIOD, job.id, State.REJECTED, late) is ledger.Resolved.DONE
 
 
-def test_a_doubt_keeps_the_issue_open_until_the_ladder_ends(house: House) -> None:
+def test_a_doubt_keeps_the_issue_open_until_the_ladder_ends(sqlite_house: House) -> None:
+    house = sqlite_house
     in_doubt(house)
     with house.store.write() as tx:
         assert not ledger.close(tx, PERIOD, house.now)
