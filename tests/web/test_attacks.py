@@ -113,6 +113,26 @@ def test_code_in_a_path_is_shown_only_as_text(house: House, value: str) -> None:
         assert "<img src=x" not in answer.text
 
 
+def test_an_address_that_only_looks_like_a_readers_is_somebody_else(house: House) -> None:
+    """A Cyrillic letter in the domain: written as A-labels, so that it looks like what it is."""
+    anna = house.reader("anna@example.org")
+    lookalike = house.reader("anna@ex\u0430mple.org")
+    assert anna.id != lookalike.id
+    shown = house.post(f"/data/{house.data_token(lookalike)}", {"action": "show"}).text
+    assert "anna@xn--exmple-4nf.org" in shown
+    house.post(f"/leave/{house.mail_token(lookalike)}")
+    assert house.people()[0] == anna
+
+
+@pytest.mark.parametrize(
+    "address", ["\u0430nna@example.org", "anna\u200b@example.org", "\u202eanna@example.org"]
+)
+def test_letters_that_the_mail_road_cannot_carry_are_refused(house: House, address: str) -> None:
+    before = house.state()
+    assert house.post("/subscribe", form(address)).status == 422
+    assert house.state() == before
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "status"),
     [

@@ -13,6 +13,7 @@ import pytest
 from tests.web.house import HOST, House, form
 
 from newsletter.errors import CouldNotRun
+from newsletter.web import fields
 from newsletter.web.server import Patient, Server, serve
 
 
@@ -154,6 +155,29 @@ def test_a_body_that_never_ends_is_answered_early_and_cut(port: int) -> None:
         except OSError:
             pass
         assert sent < 20_000_000
+
+
+def test_a_body_that_stops_halfway_is_answered_and_cut(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fields, "BODY_SECONDS", 0.2)
+    kind = "Content-Type: application/x-www-form-urlencoded"
+    with Line(port) as line:
+        line.send(request("POST", "/subscribe", kind, "Content-Length: 100", close=False) + b"a=1")
+        answer = line.rest()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"connection: close" in answer.lower()
+
+
+def test_one_click_counts_even_when_its_body_stops_halfway(
+    house: House, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fields, "BODY_SECONDS", 0.2)
+    path = f"/leave/{house.mail_token(house.reader())}"
+    with Line(port) as line:
+        line.send(request("POST", path, "Content-Length: 26", close=False) + b"List-Unsub")
+        assert line.rest().startswith(b"HTTP/1.1 200 ")
+    assert house.people()[0].state == "unsubscribed"
 
 
 def test_a_gigabyte_that_is_announced_is_refused_at_once(port: int) -> None:
