@@ -74,16 +74,29 @@ def check(
 
 
 @app.command(
-    epilog=examples("newsletter build", "newsletter build --drafts --out /tmp/preview-of-my-letter")
+    epilog=examples(
+        "newsletter build",
+        "newsletter build --verify --stats",
+        "newsletter build --drafts --out /tmp/preview-of-my-letter",
+    )
 )
 def build(
     ctx: typer.Context,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="else public/ in the publication")
     ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, help="processes")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs", metavar="N", min=1, help="processes at most; else as many as can run"
+        ),
+    ] = None,
     drafts: Annotated[bool, typer.Option("--drafts", help="with drafts, for a look")] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="make every page anew")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="make all of it once more beside, compare every byte")
+    ] = False,
+    stats: Annotated[bool, typer.Option("--stats", help="say what took how long")] = False,
 ) -> None:
     """Make the website. When anything is wrong, everything wrong is shown and the old site stays.
 
@@ -99,9 +112,10 @@ def build(
             settings,
             now(),
             folder,
-            jobs=jobs,
+            jobs=jobs or len(os.sched_getaffinity(0)),
             drafts=drafts,
             cache=not no_cache,
+            verify=verify,
             progress=progress,
         )
     if report.warnings:
@@ -111,6 +125,11 @@ def build(
         f"{report.written} files written, {report.unchanged} as before, {report.removed} removed"
     )
     desk.say(f"{report.pages} pages · {files} · {report.seconds:.1f} s")
+    if verify:
+        desk.say("verified: every byte is what is made anew")
+    if stats:
+        for what, seconds in report.costs:
+            desk.say(f"  {seconds:7.3f} s  {what}")
     if report.left_out:
         left = ", ".join(f"{count} {why}" for why, count in report.left_out.items())
         desk.say(f"left out: {left}")
