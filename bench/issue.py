@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from bench import corpus
 from newsletter import config
@@ -26,6 +27,7 @@ from newsletter.flows import kept
 from newsletter.issue import layout, mail_html
 from newsletter.issue.compose import Draft, compose
 from newsletter.issue.mail_html import Frame, MailPicture
+from newsletter.issue.manifest import FrozenArticle, FrozenEdition, Manifest
 from newsletter.issue.period import Period
 
 COMPILE_LIMIT_MS = 20.0
@@ -45,8 +47,8 @@ list_id = "letter.letter.example.org"
 DRAWING = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 240"><circle cx="99" cy="99" r="60"/></svg>'
 
 
-def publication(folder: Path, articles: int, exclude: int = 0) -> Settings:
-    """`articles` of about 1,000 words each; the first `exclude` are left out of the issue."""
+def publication(folder: Path, articles: int, carried: int = 0) -> Settings:
+    """`articles` of about 1,000 words each; an earlier issue carried the first `carried`."""
     (folder / "content/articles").mkdir(parents=True)
     (folder / "content/images").mkdir()
     (folder / "content/images/cell.svg").write_text(DRAWING)
@@ -62,22 +64,31 @@ def publication(folder: Path, articles: int, exclude: int = 0) -> Settings:
         )
     letter = folder / f"content/issues/{PERIOD}/letter.en.md"
     letter.parent.mkdir(parents=True)
-    left = ", ".join(f"article-{number}" for number in range(exclude))
+    if carried:
+        earlier = PERIOD.previous()
+        ids = tuple(FrozenArticle(f"article-{number}", ()) for number in range(carried))
+        due = earlier.due(1, "09:00", ZoneInfo("UTC"))
+        frozen = Manifest(
+            earlier, 1, due, (FrozenEdition("en", "", "", *["0" * 64] * 3),), (), ids, (), ()
+        ).text()
+        (folder / f"content/issues/{earlier}").mkdir()
+        (folder / f"content/issues/{earlier}/edition.toml").write_text(frozen)
     letter.write_text(
-        f"---\nsubject: The month\npreheader: What happened this month, in one line.\nexclude: [{left}]\n---\n\n"
+        f"---\nsubject: The month\npreheader: What happened this month, in one line.\n---\n\n"
         f"Dear reader,\n\n{corpus.words(corpus.random.Random(1), 120)}\n"
     )
     return config.load(folder)
 
 
 def median_ms(work: Callable[[], object], times: int = 60) -> float:
+    """Processor time, so that a busy machine does not count."""
     for _ in range(5):
         work()
     spent = []
     for _ in range(times):
-        began = time.perf_counter()
+        began = time.process_time()
         work()
-        spent.append((time.perf_counter() - began) * 1000)
+        spent.append((time.process_time() - began) * 1000)
     return statistics.median(spent)
 
 
@@ -129,7 +140,7 @@ def main(articles: int) -> int:
             if other
             else "           npm mjml: not installed here"
         )
-        large = publication(Path(scratch) / "large", articles, exclude=articles - STORIES)
+        large = publication(Path(scratch) / "large", articles, carried=articles - STORIES)
         seconds = []
         for _ in range(3):
             began = time.perf_counter()

@@ -140,9 +140,8 @@ def _body(environment: Environment, view: View, frame: Frame, site: str) -> str:
         return replace(shown, url=own(shown.url))
 
     inside = replace(frame, link=lambda target: own(frame.link(target)), picture=picture)
-    environment = environment.overlay()
-    environment.filters["own"] = own
     return environment.get_template("archive.html.j2").render(
         view=view,
+        own=own,
         letter=Markup(archive(view.letter, inside)),  # noqa: S704 - made by our serialiser
     )
