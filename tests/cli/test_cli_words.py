@@ -63,6 +63,20 @@ def test_a_new_article_never_replaces_one(letter: Path, newsletter: Newsletter) 
     assert path.read_text("utf-8") == "mine"
 
 
+def test_a_build_can_be_verified_and_says_what_it_cost(
+    letter: Path, newsletter: Newsletter
+) -> None:
+    newsletter("build")
+
+    ran = newsletter("build", "--verify", "--stats")
+
+    assert ran.code == 0
+    assert ran.out == "public\n"
+    assert "0 files written" in ran.err
+    assert "every byte is what is made anew" in ran.err
+    assert " s  " in ran.err
+
+
 def test_an_article_in_a_language_nobody_reads_is_refused(
     letter: Path, newsletter: Newsletter
 ) -> None:
