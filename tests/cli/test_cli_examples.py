@@ -32,7 +32,6 @@ REFUSED = {
     "newsletter issue halt": "NL144",
     "newsletter issue verify": "NL460",
     "newsletter doctor": "NL148",
-    "newsletter issue test": "NL155",
     "newsletter status 2026": "NL138",
     "newsletter send": "NL709",
     "newsletter issue test": "NL155",
