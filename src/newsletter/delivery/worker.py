@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from newsletter.delivery.ledger import Job
 from newsletter.delivery.outcome import Envelope, Kind, Outcome, Stage, Transport
@@ -35,16 +34,18 @@ class Rest:
     seconds: float
 
 
-class Desk(Protocol):
-    """The ledger's side. Workers call it from their own threads."""
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Where a worker is served, from its own thread (desk.py stands behind it).
 
-    def exchange(self, worker: Worker, done: Done | None, *, wants: bool) -> Order | Rest | None:
-        """Hand in what the last order came to and get the next; None: go home."""
-        ...
+    `exchange` takes what the last order came to and gives the next: None means
+    go home. `hand_in` only takes. `trouble` is told when the relay cannot be
+    reached, or refuses us.
+    """
 
-    def trouble(self, trouble: Outcome) -> None:
-        """The relay cannot be reached, or refuses us."""
-        ...
+    exchange: Callable[[Worker, Done | None], Order | Rest | None]
+    hand_in: Callable[[Worker, Done], None]
+    trouble: Callable[[Outcome], None]
 
 
 class Worker(threading.Thread):
@@ -52,14 +53,14 @@ class Worker(threading.Thread):
         self,
         transport: Transport,
         compose: Compose,
-        desk: Desk,
+        counter: Counter,
         halt: threading.Event,
         retries: Sequence[float],
     ) -> None:
         super().__init__(name="sender", daemon=True)
         self.connection = transport.connect()
         self._compose = compose
-        self._desk = desk
+        self._counter = counter
         self._halt = halt
         self._retries = retries
 
@@ -74,15 +75,15 @@ class Worker(threading.Thread):
         while True:
             if done is not None and done[1].kind is not Kind.ACCEPTED:
                 # The line may be cut: say what came of it before dialling again.
-                self._desk.exchange(self, done, wants=False)
+                self._counter.hand_in(self, done)
                 done = None
             trouble = self._dial()
             if trouble is not None:
                 if done is not None:
-                    self._desk.exchange(self, done, wants=False)
-                self._desk.trouble(trouble)
+                    self._counter.hand_in(self, done)
+                self._counter.trouble(trouble)
                 return
-            answer = self._desk.exchange(self, done, wants=True)
+            answer = self._counter.exchange(self, done)
             done = None
             if answer is None:
                 return

@@ -1,0 +1,60 @@
+"""What one run of the send loop is asked for, and what it says afterwards. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from newsletter.delivery.states import State
+
+
+class Stop(StrEnum):
+    """Why the loop ended."""
+
+    DONE = "done"
+    """Nothing is due any more; deferred rows may wait for their next try."""
+    ASKED = "asked"
+    """The stop event was set (Ctrl-C, SIGTERM): in-flight messages were awaited, the rest waits."""
+    PAUSED = "paused"
+    """The relay does not answer, refuses us, or refuses readers in a burst for our sake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one run of the loop did. Not the issue's account: that is `ledger.sums`.
+
+    `ended` counts the tries of this run by the state they led to; `not_tried`
+    rows are still due. `why` says in a sentence why it paused.
+    """
+
+    stop: Stop
+    ended: dict[State, int] = field(default_factory=dict)
+    not_tried: int = 0
+    seconds: float = 0.0
+    why: str = ""
+
+    @property
+    def accepted(self) -> int:
+        return self.ended.get(State.ACCEPTED, 0)
+
+    @property
+    def in_doubt(self) -> int:
+        return self.ended.get(State.IN_DOUBT, 0)
+
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast: `connections` at a time, at most `per_second` messages (None: as the relay takes them).
+
+    `drain_seconds` is how long answers are awaited after the stop event;
+    `retries` are the waits between tries to reach a relay that does not answer.
+    """
+
+    connections: int = 4
+    per_second: float | None = None
+    drain_seconds: float = 10.0
+    retries: tuple[float, ...] = (1.0, 3.0, 10.0)
