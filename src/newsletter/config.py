@@ -114,6 +114,8 @@ class Publication(Table):
     time_zone: Zone = ZoneInfo("UTC")
     subject: Literal["health", "general"] = "general"
     """`health` asks for explicit consent (GDPR Art. 9) and for clinical review of articles."""
+    search: bool = False
+    """A page that searches every text, on the reader's own device. Needs `pip install 'newsletter[search]'`."""
 
 
 class Sender(Table):

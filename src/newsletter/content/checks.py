@@ -23,6 +23,7 @@ _TAKEN = {
     "topics",
     "assets",
     "search",
+    "pagefind",
     "authors",
     "leave",
     "confirm",

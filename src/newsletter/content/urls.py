@@ -51,6 +51,10 @@ def issue_path(period: str, language: str, languages: Sequence[str]) -> str:
     return f"{archive_path(language, languages)}{period}/"
 
 
+def search_path(language: str, languages: Sequence[str]) -> str:
+    return f"{home_path(language, languages)}search/"
+
+
 def topics_path(language: str, languages: Sequence[str]) -> str:
     return f"{home_path(language, languages)}topics/"
 

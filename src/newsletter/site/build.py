@@ -22,7 +22,7 @@ from newsletter.content import urls
 from newsletter.content.remember import ShelfDamaged
 from newsletter.content.shelf import Shelf
 from newsletter.errors import Finding, Findings, Where
-from newsletter.site import feeds, inputs, letters, memory, outlets, photos, style, tree
+from newsletter.site import feeds, inputs, letters, memory, outlets, photos, search, style, tree
 from newsletter.site.memory import Memory
 from newsletter.site.pages import Pages
 from newsletter.site.places import Linker, Pictures, Places, picture_file
@@ -168,7 +168,13 @@ class _Build:
             progress=self.progress,
         )
         self.clock.lap("photos")
-        site = Site(self.settings, catalogue, shown, before if shelf is not None else Memory())
+        site = Site(
+            self.settings,
+            catalogue,
+            shown,
+            before if shelf is not None else Memory(),
+            cache=shelf is not None,
+        )
         self.clock.lap("plan")
         return site
 
@@ -198,7 +204,7 @@ class _Build:
         """
         catalogue = content.load(self.settings, self.now, drafts=self.drafts, jobs=self.jobs)
         shown = photos.make(self.settings.root, catalogue.pictures, jobs=self.jobs, cache=False)
-        anew = Site(self.settings, catalogue, shown, Memory())
+        anew = Site(self.settings, catalogue, shown, Memory(), cache=False)
         wanted, _ = anew.wanted(None)
         remembered = memory.read(self.file).stamps
         wrong = sorted(set(remembered) ^ set(wanted))
@@ -261,9 +267,13 @@ class Site:
         catalogue: content.Catalogue,
         shown: photos.Photos,
         before: Memory,
+        *,
+        cache: bool,
     ) -> None:
         self.settings = settings
-        self.photos = shown
+        self.kept = {
+            name: search.Kept(each.digest, each.kept) for name, each in shown.files.items()
+        }
         self.catalogue = catalogue
         self.before = before
         self.letters = letters.load(settings)
@@ -277,7 +287,14 @@ class Site:
         ).read_bytes()
         names = style.named("style", ".css", sheet), style.named("icon", ".svg", icon)
         self.files |= dict(zip(names, (sheet, icon), strict=True))
-        plan = Planner(settings, catalogue, self.letters.sent, self.places, *names).plan()
+        script = ""
+        if search.version(settings):
+            code = next(
+                folder / "search.js" for folder in folders if (folder / "search.js").is_file()
+            ).read_bytes()
+            script = style.named("search", ".js", code)
+            self.files[script] = code
+        plan = Planner(settings, catalogue, self.letters.sent, self.places, *names, script).plan()
         linker = Linker(self.places, catalogue)
         self._pages = Pages(
             plan,
@@ -319,12 +336,17 @@ class Site:
             ]
         )
         self.pages = len(plan.sheets)
-        self.warnings = (*catalogue.warnings, *self.letters.warnings)
+        self.kept |= search.make(settings, catalogue, self.letters.sent, self.places, cache=cache)
+        self.warnings = (
+            *catalogue.warnings,
+            *self.letters.warnings,
+            *search.missing(settings),
+        )
 
     def wanted(self, progress: Progress | None) -> tuple[dict[str, str], dict[str, str]]:
         """(file -> digest of its bytes, page or feed -> signature). One whose signature is known is not made."""
         wanted = {name: tree.digest(data) for name, data in self.files.items()}
-        wanted |= self.photos.digests()
+        wanted |= {name: kept.digest for name, kept in self.kept.items()}
         signatures = {name: outlet.signature for name, outlet in self.outlets.items()}
         signatures |= {name: self._pages.signature(sheet) for name, sheet in self.sheets.items()}
         stamps, known = self.before.stamps, self.before.signatures
@@ -348,6 +370,6 @@ class Site:
 
     def data(self, name: str) -> bytes:
         """The bytes of a file, made now if they were not needed before."""
-        if name in self.photos.files:
-            return self.photos.read(name)
+        if name in self.kept:
+            return self.kept[name].place.read_bytes()
         return self.files[name] if name in self.files else self._made(name)

@@ -20,6 +20,7 @@ from newsletter import config, resources
 from newsletter.config import Settings
 from newsletter.content import shelf
 from newsletter.resources import PACKAGE
+from newsletter.site import search
 
 
 @cache
@@ -37,7 +38,7 @@ def version() -> bytes:
 def everything(settings: Settings, *, drafts: bool) -> str:
     """One digest of every byte that a build may read, hex."""
     made = hashlib.blake2b(version(), digest_size=16)
-    made.update(f"{settings.root} {drafts}".encode())
+    made.update(f"{settings.root} {drafts} {search.version(settings)}".encode())
     made.update((settings.root / config.FILE_NAME).read_bytes())
     made.update(settings.model_dump_json(exclude={"root"}, fallback=str).encode())
     record = settings.path(settings.store.record)

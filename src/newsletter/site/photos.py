@@ -85,13 +85,6 @@ class Photos:
     by_path: Mapping[str, Photo] = field(default_factory=dict)
     files: Mapping[str, Rendition] = field(default_factory=dict)
 
-    def digests(self) -> dict[str, str]:
-        """File of the site -> digest of its bytes."""
-        return {name: each.digest for name, each in self.files.items()}
-
-    def read(self, name: str) -> bytes:
-        return self.files[name].kept.read_bytes()
-
 
 def make(
     root: Path,

@@ -63,6 +63,7 @@ class Planner:
         places: Places,
         style: str,
         icon: str,
+        search: str = "",
     ) -> None:
         self.settings = settings
         self.catalogue = catalogue
@@ -70,6 +71,7 @@ class Planner:
         self.places = places
         self.style = style
         self.icon = icon
+        self.search = search
         self.languages = settings.publication.languages
         self.spoken = {tag: Language(tag, "site") for tag in self.languages}
         self.by_language = {tag: catalogue.in_language(tag) for tag in self.languages}
@@ -109,6 +111,8 @@ class Planner:
             menu.append(
                 {"href": at(urls.subscribe_path(tag, self.languages)), "text": say("Subscribe")}
             )
+        if self.search:
+            menu.append({"href": at(urls.search_path(tag, self.languages)), "text": say("Search")})
         return {
             "title": self.settings.publication.title,
             "language": tag,
@@ -152,6 +156,8 @@ class Planner:
         yield from self._standing(tag)
         yield self._archive(tag)
         yield from self._letters(tag)
+        if self.search:
+            yield self._searching(tag)
         yield self._missing(tag)
 
     def _sheet(
@@ -531,6 +537,23 @@ class Planner:
                 html=sent.editions[tag].body,
                 listed=sent.listed,
             )
+
+    def _searching(self, tag: str) -> Sheet:
+        """The page that searches, with its one script; the index lies beside the pages."""
+        values = {
+            "title": self.spoken[tag].gettext("Search"),
+            "script": self.places.at(f"/{self.search}"),
+            "index": self.places.at("/pagefind/pagefind.js"),
+            "topics": self._topic_tags(tag),
+            "everything": self.places.at(urls.articles_path(tag, self.languages)),
+        }
+        return self._sheet(
+            urls.search_path(tag, self.languages),
+            "search.html",
+            tag,
+            values,
+            others=self._everywhere(urls.search_path),
+        )
 
     def _missing(self, tag: str) -> Sheet:
         """The page for an address that is not there."""
