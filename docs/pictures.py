@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 TOP = HERE.parent
 PAGE = "articles/seeing-the-tumour/"
 MONTH = "2026-11"
-WIDTH, HEIGHT = 800, 1000
+WIDTH, HEIGHT = 900, 1125
 """Pixels of both pictures: they stand beside each other in the README."""
 
 
