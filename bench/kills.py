@@ -88,7 +88,7 @@ def line(copies: Counter[str], found: Sum) -> str:
     )
 
 
-def main(sends: int = 5, kills: int = 20) -> None:
+def main(sends: int = 1, kills: int = 20) -> None:
     dice = random.Random(1)
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)

@@ -11,7 +11,6 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-import pytest
 from delivery_house import House
 from scripted_relay import Step, relay
 
@@ -37,11 +36,17 @@ def start(house: House, port: int, connections: int) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize(("connections", "seed"), [(1, 0), (4, 1), (4, 2)])
 def test_killed_at_any_moment_and_sent_again_nobody_gets_two_and_nobody_is_lost(
-    sqlite_house: House, connections: int, seed: int
+    house: House,
 ) -> None:
-    house, dice = sqlite_house, random.Random(seed)
+    kill_and_send_again(house, 4, random.Random(1))
+
+
+def test_with_one_connection_a_kill_costs_at_most_one_doubt(sqlite_house: House) -> None:
+    kill_and_send_again(sqlite_house, 1, random.Random(0))
+
+
+def kill_and_send_again(house: House, connections: int, dice: random.Random) -> None:
     house.readers(READERS)
     house.open()
     reached = threading.Condition()
