@@ -234,6 +234,27 @@ def test_nul_bad_quotes_and_a_text_over_two_lines_do_not_shift_the_lines(bring: 
     assert report.imported == 1
 
 
+@pytest.mark.parametrize("evil", ["'; DROP TABLE subscribers; --", '" OR 1=1 --', "\\'; %s ? :x"])
+def test_sql_in_any_field_is_text_or_refused(
+    store: Store, vault: Vault, bring: Import, evil: str
+) -> None:
+    head = "address,language,consent_text,consented_at,method,source\n"
+    quoted = '"' + evil.replace('"', '""') + '"'
+    rows = [
+        f"a@example.org,en,{quoted},2026-10-01,{quoted},{quoted}",
+        f"{quoted},en,yes,2026-10-01,form,",
+        f"b@example.org,{quoted},yes,2026-10-01,form,",
+        f"c@example.org,en,yes,{quoted},form,",
+    ]
+    report = bring(head + "\n".join(rows))
+    assert (report.imported, told(report)) == (1, [("NL524", 3), ("NL525", 4), ("NL526", 5)])
+    found = find(store, vault, "a@example.org")
+    assert found is not None
+    with store.read() as tx:
+        [(_, payload)] = consent.evidence(tx, found.evidence_key)
+    assert payload["source"] == evil
+
+
 def test_a_huge_line_costs_no_memory_and_the_next_is_read(tmp_path: Path) -> None:
     path = tmp_path / "huge.csv"
     with path.open("wb") as file:

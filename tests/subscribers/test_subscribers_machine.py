@@ -323,7 +323,7 @@ def test_a_list_on_sqlite_keeps_its_promises(migrated_file: Path) -> None:
         (people_folder / "newsletter.db").chmod(0o600)
         return open_store(f"sqlite:///{people_folder}/newsletter.db")
 
-    run(fresh, 30)
+    run(fresh, 20)
 
 
 @pytest.mark.postgres
@@ -338,4 +338,4 @@ def test_a_list_on_postgresql_keeps_its_promises(postgres_url: str) -> None:
         store.migrate()
         return store
 
-    run(fresh, 8)
+    run(fresh, 5)
