@@ -137,6 +137,25 @@ def test_findings_of_every_file_are_shown_at_once(letter: Path, newsletter: News
     assert ran.out.count("did you mean `published`?") == 2
 
 
+def test_check_looks_at_letters_feeds_and_frozen_bytes(
+    letter: Path, newsletter: Newsletter
+) -> None:
+    newsletter("issue", "approve", "--by", "Editor")
+    frozen = next(letter.glob("content/issues/*/en.txt"))
+    frozen.write_text(frozen.read_text("utf-8") + "P.S.", "utf-8")
+    path = letter / newsletter("new", "issue").out.strip()
+    path.write_text(path.read_text("utf-8").replace("subject:", "subjct:"), "utf-8")
+    feeds = letter / "content" / "feeds.toml"
+    feeds.write_text(feeds.read_text("utf-8").replace("title =", "titel ="), "utf-8")
+
+    ran = newsletter("check")
+
+    assert ran.code == 1
+    for code, where in (("NL462", frozen), ("NL201", path), ("NL401", feeds)):
+        assert code in ran.out
+        assert str(where.relative_to(letter)) in ran.out
+
+
 def test_check_of_one_file_shows_that_file_alone(letter: Path, newsletter: Newsletter) -> None:
     newsletter("new", "article", "One")
     file = letter / "content/articles/one.en.md"

@@ -11,6 +11,8 @@ from types import ModuleType
 import pytest
 
 from newsletter import codes
+from newsletter.delivery.states import State, may
+from newsletter.store.tables import DELIVERY_STATES
 
 TOP = Path(__file__).parents[2]
 CODE = re.compile(r"\bNL[1-9]\d\d\b")
@@ -86,3 +88,21 @@ def test_every_finding_says_what_to_do() -> None:
                 silent.append(f"{file.relative_to(TOP)}:{node.lineno}")
 
     assert silent == []
+
+
+def test_the_table_of_delivery_states_is_the_programs_own() -> None:
+    """docs/architecture.md, delivery/states.py and the database's CHECK name the same states and arrows."""
+    page = (TOP / "docs" / "architecture.md").read_text("utf-8")
+    table = page[page.index("## Delivery states") : page.index("The promise: at most one")]
+    arrows = set()
+    for line in table.splitlines():
+        cells = [cell.strip() for cell in line.split("|")]
+        if len(cells) == 5 and cells[1] not in ("from", "---"):
+            froms, tos = (
+                [word.strip().replace(" ", "_") for word in c.split(",")] for c in cells[1:3]
+            )
+            arrows |= {(a, b) for a in froms for b in tos}
+
+    ours = {(a.value, b.value) for a in State for b in State if may(a, b)}
+    assert arrows == ours
+    assert {state for arrow in arrows for state in arrow} == set(DELIVERY_STATES)

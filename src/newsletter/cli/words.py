@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from textwrap import fill, indent
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from newsletter.cli import report
+from newsletter.cli import months, report
 from newsletter.cli.desk import coloured, data, desk_of, examples, now
 from newsletter.cli.lazy import group
 from newsletter.errors import CouldNotRun, Finding, Findings, Level, Where, did_you_mean
 
 if TYPE_CHECKING:
+    from newsletter.cli.progress import Progress
+    from newsletter.config import Settings
     from newsletter.content import Catalogue
 
 WIDTH = 80
@@ -53,16 +56,9 @@ def check(
     Findings go to stdout. Exit 1 when one of them is an error.
     """
     desk = desk_of(ctx)
-    from newsletter import content
-
     settings = desk.settings()
-    catalogue, found = None, []
-    try:
-        with desk.progress() as progress:
-            catalogue = content.load(settings, now(), progress=progress)
-        found = list(catalogue.warnings)
-    except Findings as wrong:
-        found = list(wrong.findings)
+    with desk.progress() as progress:
+        catalogue, found = _everything(settings, progress)
     shown = _only(found, paths or [], desk.root)
     if shown or form is not Format.TEXT:
         colour = coloured(sys.stdout)
@@ -135,6 +131,34 @@ def build(
         desk.say(f"left out: {left}")
     if not out:
         desk.say("next: newsletter run   (look at it, with its forms)")
+
+
+def _everything(settings: Settings, progress: Progress) -> tuple[Catalogue | None, list[Finding]]:
+    """All texts: articles and pages, letters that are not frozen, feeds, and whether the frozen bytes hold."""
+    from newsletter import content
+    from newsletter.content import letters
+    from newsletter.issue import frozen
+    from newsletter.news import feeds
+
+    catalogue = None
+    found: list[Finding] = []
+    try:
+        catalogue = content.load(settings, now(), progress=progress)
+        found += catalogue.warnings
+    except Findings as wrong:
+        found += wrong.findings
+    periods = dict.fromkeys(path.parent.name for path in months.open_letters(settings))
+    looks: list[Callable[[], object]] = [
+        *(partial(letters.load, settings, period) for period in periods),
+        partial(feeds.load, settings),
+        *(partial(frozen.load, settings, period) for period in frozen.periods(settings)),
+    ]
+    for look in looks:
+        try:
+            look()
+        except Findings as wrong:
+            found += wrong.findings
+    return catalogue, found
 
 
 def _only(found: Sequence[Finding], paths: Sequence[Path], root: Path) -> list[Finding]:
