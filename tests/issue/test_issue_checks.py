@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 from tests.issue import kit
 
+from newsletter import config
 from newsletter.checks import clients, hosts, links, reading, sizes, wording
 from newsletter.checks.issue import gates
 from newsletter.checks.markup import colour, declarations, elements
-from newsletter.checks.placeholders import placeholders
+from newsletter.checks.placeholders import placeholders, unsendable
 from newsletter.config import Settings
 from newsletter.errors import Finding, Findings, Level
 from newsletter.flows.approve import approve
@@ -264,6 +265,14 @@ def test_placeholders_are_errors_where_the_gate_says_so(publication: Make) -> No
     found = placeholders(settings, made.editions)
     assert {f.level for f in found} == {Level.ERROR}
     assert {f.what.split()[0] for f in found} == {"`sender.address`", "`sender.list_id`", "the"}
+
+
+def test_placeholders_are_not_sent_except_from_this_machine_to_itself(publication: Make) -> None:
+    settings, made = draft(publication)
+    assert unsendable(settings, made.editions) == []
+    kit.edit(settings, "newsletter.toml", "http://127.0.0.1:8000", "https://letter.kupov-clinic.de")
+    found = unsendable(config.load(settings.root), made.editions)
+    assert {(f.code, f.level) for f in found} == {("NL459", Level.ERROR)}
 
 
 def test_colours_and_declarations_are_read_as_browsers_do() -> None:

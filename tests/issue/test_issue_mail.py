@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from tests.issue import kit
@@ -344,7 +344,9 @@ def view(title: str, summary: str, markdown: str) -> View:
     )  # fmt: skip
 
 
-@hypothesis_settings(max_examples=40, deadline=None)
+@hypothesis_settings(max_examples=60, deadline=None)
+@example("0", "0", "1. >")
+@example("0", "0", "1. - x\n\n    > y")
 @given(line, line, letters)
 def test_random_letters_say_the_same_in_html_text_and_archive(
     title: str, summary: str, markdown: str

@@ -7,6 +7,7 @@ cannot be answered.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -62,6 +63,24 @@ def placeholders(
         if PLACEHOLDER_HOSTS.search(host)
     ]
     return found
+
+
+def unsendable(settings: Settings, editions: Iterable[Edition]) -> list[Finding]:
+    """NL459, as errors, for an issue that is about to be opened.
+
+    A publication whose site stands on this machine (a rehearsal, the
+    demonstration) may send its examples: nobody else can follow its links.
+    """
+    if _here(_host(settings.site_url)):
+        return []
+    return placeholders(settings, editions)
+
+
+def _here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _host(url: str) -> str:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 
+from newsletter.checks.placeholders import unsendable
 from newsletter.content import urls
 from newsletter.delivery import ledger
 from newsletter.delivery.headers import Letterhead
 from newsletter.delivery.ledger import AlreadySent, Opened, Refused
+from newsletter.errors import Findings
 from newsletter.flows import signing
 from newsletter.flows.parts import Parts
 from newsletter.issue import period as calendar
@@ -31,7 +33,8 @@ def open_issue(
     """Open the issue of `period` at `now`; what was opened before is said and left alone.
 
     Raises:
-        Findings: it is not approved, or a byte of it changed (NL46x).
+        Findings: it is not approved, a byte of it changed (NL46x), or it names a
+            placeholder (NL459).
         CouldNotRun: the database is behind its witness, or has none (NL70x).
     """
     settings, witness = parts.settings, witness_of(parts)
@@ -55,6 +58,9 @@ def open_issue(
             f"wait for it, or `newsletter send {period} --early`",
         )
     approved = signing.load(settings, period)
+    named = unsendable(settings, approved.editions)
+    if named:
+        raise Findings(named, f"{period} was not opened; nobody was sent anything.")
     unread = _unreadable(parts, approved)
     if unread:
         return unread

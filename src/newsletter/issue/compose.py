@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from newsletter import content
 from newsletter.config import Settings
+from newsletter.content import emergency, prose, urls
 from newsletter.content import letters as letter_files
 from newsletter.content import pictures as content_pictures
-from newsletter.content import prose, urls
 from newsletter.content.catalogue import Catalogue
 from newsletter.content.model import Article, Letter
 from newsletter.content.shelf import Shelf
@@ -152,7 +152,12 @@ class _Maker:
 
     def edition(self, selection: Selection) -> tuple[View, Edition]:
         letter = selection.letter
-        read = prose.parse(letter.body, source=letter.source, language=letter.language)
+        read = prose.parse(
+            letter.body,
+            source=letter.source,
+            language=letter.language,
+            emergency=emergency.number(str(self.settings.publication.time_zone)),
+        )
         self.findings += read.findings
         links = self.links(selection.language)
         frame = Frame(links.resolve, self.picture(letter), self.label(selection.language))

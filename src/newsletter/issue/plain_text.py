@@ -139,7 +139,10 @@ class PlainText:
         for number, item in enumerate(items, start):
             mark = f"{number}. " if element.tag == "ol" else "- "
             blocks = self.blocks(item, indent + mark, indent + " " * len(mark))
-            lines.append("\n".join(block for block in blocks if block))
+            words = "\n".join(block for block in blocks if block)
+            if not words.startswith(indent + mark):  # it begins with a list, a table or nothing
+                words = f"{indent}{mark}".rstrip() + (f"\n{words}" if words else "")
+            lines.append(words)
         return "\n".join(lines)
 
     def table(self, element: ET.Element, indent: str) -> str:
