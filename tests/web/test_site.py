@@ -128,6 +128,9 @@ def test_without_a_site_folder_the_forms_stand_alone(tmp_path: Path) -> None:
         assert "immutable" in (sheet.header("cache-control") or "")
         assert "--paper:" in sheet.text
         assert house.get("/").status == 404
+        for path in ("/letter/leave/x/", "/letter/subscribe/", "/leave/x"):
+            answer = house.ask("POST", path)
+            assert (answer.status, answer.header("location")) == (404, None)
 
 
 def test_a_site_that_is_not_built_yet_is_a_404_and_no_failure(house: House, site: Path) -> None:
