@@ -307,7 +307,7 @@ digests = st.text("0123456789abcdef", min_size=64, max_size=64)
 sources = st.dictionaries(text, digests, max_size=2).map(lambda d: tuple(d.items()))
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.too_slow])
+@hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.builds(
         manifest_file.Manifest,

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from newsletter.errors import CouldNotRun
@@ -16,11 +17,13 @@ BERLIN = ZoneInfo("Europe/Berlin")
 periods = st.builds(Period, st.integers(2, 9998), st.integers(1, 12))
 
 
+@hypothesis_settings(deadline=None)
 @given(periods)
 def test_a_period_reads_back_what_it_prints(period: Period) -> None:
     assert parse(str(period)) == period
 
 
+@hypothesis_settings(deadline=None)
 @given(periods)
 def test_the_month_after_the_month_before_is_this_month(period: Period) -> None:
     assert period.previous().following() == period

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from newsletter.news.clean import canonical, link, one_line, plain, shorten, without_tracking
@@ -27,6 +28,7 @@ def test_titles_become_plain_text(markup: str, text: str) -> None:
     assert plain(markup, 200) == text
 
 
+@hypothesis_settings(deadline=None)
 @given(st.text())
 def test_plain_text_is_one_line_without_control_or_direction_letters(text: str) -> None:
     clean = plain(text, 80)

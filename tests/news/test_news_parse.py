@@ -6,6 +6,7 @@ import datetime as dt
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from newsletter.news.collect import MOST_ITEMS
@@ -125,11 +126,13 @@ def test_a_guid_that_stands_twice_names_nothing() -> None:
     assert not set(first.keys) & set(second.keys)
 
 
+@hypothesis_settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_any_bytes_are_read_without_an_exception(body: bytes) -> None:
     parse(body, FEED, NOW)
 
 
+@hypothesis_settings(deadline=None)
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_any_title_and_link_come_out_clean(title: str, link: str) -> None:
     body = rss(item(f"<![CDATA[{title}]]>", f"<![CDATA[{link}]]>"))

@@ -129,7 +129,9 @@ def test_either_every_letter_is_changed_or_none(publication: Make) -> None:
     assert settings.path(NAME).read_text() == "---\nsubject: S\n---\n"
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@hypothesis_settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60
+)
 @given(note=st.text(min_size=1, max_size=80), title=st.text(min_size=1, max_size=80))
 def test_any_words_come_back_as_they_were_cleaned(publication: Make, note: str, title: str) -> None:
     from newsletter.news.clean import one_line
