@@ -49,8 +49,12 @@ def test_the_same_words_give_the_same_index_and_a_changed_word_another(
     wanted: Settings, now: dt.datetime, tmp_path: Path
 ) -> None:
     out = tmp_path / "public"
-    site.build(wanted, now, out, verify=True)
+    site.build(wanted, now, out)
     first = index(out)
+    for _ in range(4):  # the engine itself writes its languages in an order of chance
+        site.build(wanted, now, tmp_path / "anew", cache=False)
+        assert index(tmp_path / "anew") == first
+    site.build(wanted, now, out, verify=True)
     made = wanted.root / search.MEMORY / "made.json"
     written = made.stat().st_mtime_ns
     (wanted.root / "content/topics.toml").write_text('[cells]\nen = "All cells"\n[tests]\nen="T"\n')

@@ -22,7 +22,18 @@ from newsletter.content import urls
 from newsletter.content.remember import ShelfDamaged
 from newsletter.content.shelf import Shelf
 from newsletter.errors import Finding, Findings, Where
-from newsletter.site import feeds, inputs, letters, memory, outlets, photos, search, style, tree
+from newsletter.site import (
+    feeds,
+    inputs,
+    letters,
+    memory,
+    outlets,
+    photos,
+    previews,
+    search,
+    style,
+    tree,
+)
 from newsletter.site.memory import Memory
 from newsletter.site.pages import Pages
 from newsletter.site.places import Linker, Pictures, Places, picture_file
@@ -294,7 +305,17 @@ class Site:
             ).read_bytes()
             script = style.named("search", ".js", code)
             self.files[script] = code
-        plan = Planner(settings, catalogue, self.letters.sent, self.places, *names, script).plan()
+        seen = previews.make(
+            settings.root,
+            catalogue.pictures,
+            {each.picture.path for each in catalogue.articles if each.picture},
+            icon,
+            cache=cache,
+        )
+        self.kept |= seen.files
+        plan = Planner(
+            settings, catalogue, self.letters.sent, self.places, *names, script, seen.of
+        ).plan()
         linker = Linker(self.places, catalogue)
         self._pages = Pages(
             plan,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -63,7 +63,8 @@ class Planner:
         places: Places,
         style: str,
         icon: str,
-        search: str = "",
+        search: str,
+        preview: Callable[[str], str],
     ) -> None:
         self.settings = settings
         self.catalogue = catalogue
@@ -72,6 +73,7 @@ class Planner:
         self.style = style
         self.icon = icon
         self.search = search
+        self.preview = preview
         self.languages = settings.publication.languages
         self.spoken = {tag: Language(tag, "site") for tag in self.languages}
         self.by_language = {tag: catalogue.in_language(tag) for tag in self.languages}
@@ -203,6 +205,9 @@ class Planner:
             "languages": switch,
             "section": self.places.at(section or path),
             "description": values.get("summary") or values.get("lede") or "",
+            "preview": self.places.absolute(
+                self.preview((values.get("picture") or {}).get("path", ""))
+            ),
             "hidden": False,
             **values,
         }

@@ -152,6 +152,8 @@ def _index(texts: Sequence[tuple[str, str, str, str, str]], folder: Path) -> dic
                 "utf-8",
             )
         _run(source, target)
+        entry = target / "pagefind-entry.json"  # its languages come in an order of chance
+        entry.write_text(json.dumps(json.loads(entry.read_bytes()), sort_keys=True), "utf-8")
         files = {}
         for file in sorted(path for path in target.rglob("*") if path.is_file()):
             name = file.relative_to(target).as_posix()
