@@ -8,7 +8,10 @@ its tag: "/articles/SLUG/", "/ru/articles/SLUG/". Nothing here knows a host:
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -49,6 +52,17 @@ def archive_path(language: str, languages: Sequence[str]) -> str:
 
 def issue_path(period: str, language: str, languages: Sequence[str]) -> str:
     return f"{archive_path(language, languages)}{period}/"
+
+
+def author_path(name: str, language: str, languages: Sequence[str]) -> str:
+    """The page of everything that `name` wrote; letters of any script stay what they are."""
+    return f"{home_path(language, languages)}authors/{_slug(name)}/"
+
+
+@lru_cache(maxsize=1024)
+def _slug(name: str) -> str:
+    words = re.findall(r"\w+", unicodedata.normalize("NFKC", name).lower())
+    return "-".join(words) or name.encode().hex()
 
 
 def search_path(language: str, languages: Sequence[str]) -> str:

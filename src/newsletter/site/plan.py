@@ -85,6 +85,11 @@ class Planner:
         for article in catalogue.articles:
             for topic in article.topics:
                 self.by_topic.setdefault((topic, article.language), []).append(article)
+        self.by_author: dict[str, list[Article]] = {}
+        for article in catalogue.articles:
+            places_of = {self._author_path(each.name, article) for each in article.authors}
+            for place in sorted(places_of):
+                self.by_author.setdefault(place, []).append(article)
         self.versions: dict[str, dict[str, Article]] = {}
         for article in (*catalogue.articles, *catalogue.withdrawn):
             self.versions.setdefault(article.id, {})[article.language] = article
@@ -158,6 +163,7 @@ class Planner:
         yield from self._standing(tag)
         yield self._archive(tag)
         yield from self._letters(tag)
+        yield from self._authors(tag)
         if self.search:
             yield self._searching(tag)
         yield self._missing(tag)
@@ -337,7 +343,12 @@ class Planner:
             "summary": article.summary,
             "crumbs": crumbs,
             "authors": [
-                {"name": author.name, "role": author.role, "credentials": author.credentials}
+                {
+                    "name": author.name,
+                    "role": author.role,
+                    "credentials": author.credentials,
+                    "href": self._author_href(author.name, article),
+                }
                 for author in article.authors
             ],
             "published": self._day(article.published, tag),
@@ -541,6 +552,48 @@ class Planner:
                 section=urls.archive_path(tag, self.languages),
                 html=sent.editions[tag].body,
                 listed=sent.listed,
+            )
+
+    def _author_path(self, name: str, article: Article) -> str:
+        return urls.author_path(name, article.language, self.languages)
+
+    def _author_href(self, name: str, article: Article) -> str:
+        """The author's page; "" when nothing of theirs is published in that language."""
+        path = self._author_path(name, article)
+        return self.places.at(path) if path in self.by_author else ""
+
+    def _authors(self, tag: str) -> Iterator[Sheet]:
+        """One page for each author of a language: who it is, and every explainer, newest first."""
+        for path, articles in self.by_author.items():
+            newest = articles[0]
+            if newest.language != tag:
+                continue
+            author = next(
+                each for each in newest.authors if self._author_path(each.name, newest) == path
+            )
+            others = {
+                other: urls.author_path(author.name, other, self.languages)
+                for other in self.languages
+            }
+            values = {
+                "title": author.name,
+                "lede": author.credentials,
+                "crumbs": [
+                    {
+                        "href": self.places.at(urls.articles_path(tag, self.languages)),
+                        "text": self.spoken[tag].gettext("Explainers"),
+                    }
+                ],
+                "articles": [self._row(article) for article in articles],
+                "topics": [],
+            }
+            yield self._sheet(
+                path,
+                "articles.html",
+                tag,
+                values,
+                others={other: place for other, place in others.items() if place in self.by_author},
+                section=urls.articles_path(tag, self.languages),
             )
 
     def _searching(self, tag: str) -> Sheet:

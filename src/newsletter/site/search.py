@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -34,6 +35,8 @@ MEMORY = ".cache/search"
 FOLDER = "pagefind"
 LONGEST = 600
 """Seconds. Ten thousand articles take some twenty."""
+_MARK = re.compile(r'<sup class="(?:cite|footnote)">.*?</sup>', re.S)
+"""The number of a reference or a note: in an excerpt it would stick to its word."""
 OURS = ("pagefind.js", "pagefind-worker.js", "pagefind-entry.json", "wasm.", "pagefind.")
 """What of Pagefind's own files a search needs: not its own look, our page has one."""
 
@@ -120,6 +123,7 @@ def _texts(
     languages = settings.publication.languages
 
     def words(fragment: str) -> str:
+        fragment = _MARK.sub("", fragment)
         return serial.fill(fragment, lambda _: "", lambda shown: serial.escape(shown["alt"]))
 
     for article in catalogue.articles:
