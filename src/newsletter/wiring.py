@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from newsletter.subscribers.wordings import Shown
 
 SQLITE = "sqlite:///"
+PATIENCE_SECONDS = 30.0
+"""How long a build that nobody typed waits for another one to end."""
 
 
 def now() -> dt.datetime:
@@ -46,7 +48,7 @@ class House:
 
     `key` None reads the root key from where `environ` says. Each property may
     raise CouldNotRun: no database, no key, a relay that is not named.
-    `complain` is told when a text keeps the site from being made anew.
+    `complain` is told what kept the site from being made anew.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class House:
         environ: Mapping[str, str] = os.environ,
         key: RootKey | None = None,
         clock: Callable[[], dt.datetime] = now,
-        complain: Callable[[Findings], None] = lambda broken: None,
+        complain: Callable[[Exception], None] = lambda trouble: None,
     ) -> None:
         self.settings = settings
         self.environ = environ
@@ -144,13 +146,16 @@ class House:
         )
 
     def rebuild(self) -> None:
-        """Make the site anew; with a broken text the last good site stays, and it is complained of."""
+        """Make the site anew. Where that fails the last good site stays, and it is complained of.
+
+        Raises nothing: whoever has just written to every reader must be able to say so.
+        """
         from newsletter import site
 
         try:
-            site.build(self.settings, self.clock(), self.public)
-        except Findings as broken:
-            self._complain(broken)
+            site.build(self.settings, self.clock(), self.public, patience=PATIENCE_SECONDS)
+        except Exception as trouble:  # noqa: BLE001 - a broken text, another build, a full disk
+            self._complain(trouble)
 
     def account(self, period: str) -> Sum | None:
         """Where every reader of `period` stands; None when it was not opened. Makes no database."""

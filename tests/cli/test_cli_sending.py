@@ -17,12 +17,15 @@ from typing import Any
 
 import pytest
 
-from newsletter import config
+from newsletter import config, wiring
+from newsletter.cli.desk import Desk
 from newsletter.cli.rehearsal import rehearse, trial_house
+from newsletter.cli.serve import NEVER, rebuild
 from newsletter.errors import CouldNotRun
 from newsletter.inbox import Inbox
 from newsletter.issue import freeze
 from newsletter.issue.edition import TOKEN_SLOT
+from newsletter.site import tree
 
 Newsletter = Callable[..., Any]
 PROGRAM = Path(sys.executable).with_name("newsletter")
@@ -169,6 +172,36 @@ def test_each_reader_gets_one_and_a_second_send_changes_nothing(
     assert len({mail.recipients for mail in inbox.messages}) == len(inbox.messages) == 7
     assert (account["accepted"], account["exact"], account["state"]) == (7, True, "closed")
     assert newsletter("send", month, "--quiet").out == ""
+
+
+def test_another_build_changes_no_answer_and_the_archive_is_made_good(
+    letter: Path,
+    readers: Callable[[int], str],
+    inbox: Inbox,
+    newsletter: Newsletter,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    month = readers(2)
+    assert newsletter("build").code == 0  # the page that the mails link to is there
+    monkeypatch.setattr(wiring, "PATIENCE_SECONDS", 0.1)
+    archive = letter / "public/issues/index.html"
+
+    with tree.alone(letter / ".cache" / "site"):
+        sent = newsletter("send", month)
+        unlisted = archive.read_text("utf-8")
+        desk = Desk(letter)
+        with desk.house() as house:
+            later = rebuild(desk, house)  # `run` serves the last good site meanwhile
+    again = newsletter("send", month)
+
+    assert (sent.code, len(inbox.messages)) == (0, 2)
+    assert re.search(r"accepted +2\n", sent.out)
+    assert "error[NL305]" in sent.err
+    assert "Nothing was done" not in sent.err
+    assert f"/issues/{month}/" not in unlisted
+    assert later < NEVER
+    assert again.code == 0
+    assert f"/issues/{month}/" in archive.read_text("utf-8")
 
 
 def test_a_relay_that_is_off_marks_nothing_as_sent_and_a_halt_ends_it(

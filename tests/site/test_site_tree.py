@@ -7,6 +7,7 @@ import errno
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,7 @@ def test_a_full_disk_leaves_the_old_site(
 
 KILLED = """
 import datetime as dt, os, sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from newsletter import config, site
 from newsletter.site import memory, tree
@@ -224,6 +226,19 @@ def test_two_builds_at_once_do_not_mix(letter: Settings, now: dt.datetime, tmp_p
         site.build(letter, now, tmp_path / "public")
 
     assert problem.value.findings[0].code == "NL305"
+
+
+def test_a_patient_build_waits_for_the_other_one(
+    letter: Settings, now: dt.datetime, tmp_path: Path
+) -> None:
+    out = tmp_path / "public"
+    with ThreadPoolExecutor(1) as pool:
+        with tree.alone(letter.root / ".cache" / "site"):
+            waiting = pool.submit(site.build, letter, now, out, patience=30)
+            assert not out.exists()
+        assert waiting.result(timeout=30).pages
+
+    assert (out / "index.html").is_file()
 
 
 @pytest.mark.parametrize(

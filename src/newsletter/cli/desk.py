@@ -46,8 +46,16 @@ class Desk:
         """The publication's rooms, joined; close it after use."""
         from newsletter.wiring import House
 
-        return House(
-            self.settings(), complain=lambda wrong: self.complain(wrong.findings, wrong.state)
+        return House(self.settings(), complain=self.complain_of_the_site)
+
+    def complain_of_the_site(self, error: Exception) -> None:
+        """Tell why the site was not made anew, beside work that goes on."""
+        from newsletter.cli.trouble import NOTHING_DONE, from_exception
+
+        trouble = from_exception(error)
+        stays = "The site is as it was; `newsletter build` makes it anew."
+        self.complain(
+            trouble.findings, stays if trouble.state in ("", NOTHING_DONE) else trouble.state
         )
 
     def say(self, text: str = "") -> None:

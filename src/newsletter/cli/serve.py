@@ -16,7 +16,7 @@ from newsletter.cli.account import describe
 from newsletter.cli.desk import Desk, desk_of, examples, now, talk
 from newsletter.cli.lazy import group
 from newsletter.cli.trouble import from_exception
-from newsletter.errors import CouldNotRun, Finding, Findings, Where
+from newsletter.errors import CouldNotRun, Finding, NewsletterError, Where
 
 if TYPE_CHECKING:
     from newsletter.config import Settings
@@ -86,19 +86,21 @@ def insist_on_a_road(settings: Settings) -> None:
 
 
 def rebuild(desk: Desk, house: House) -> dt.datetime:
-    """Make the site anew; when a date will next change it. With a broken text the last good site stays.
+    """Make the site anew; when a date will next change it. Where that fails the last good site stays.
 
     Raises:
-        Findings: there is no earlier site to serve.
+        NewsletterError, OSError: there is no earlier site to serve.
     """
     from newsletter import site
+    from newsletter.wiring import PATIENCE_SECONDS
 
     try:
-        return site.build(house.settings, now(), house.public).next_change or NEVER
-    except Findings as wrong:
+        report = site.build(house.settings, now(), house.public, patience=PATIENCE_SECONDS)
+        return report.next_change or NEVER
+    except (NewsletterError, OSError) as error:
         if not (house.public / "index.html").is_file():
             raise
-        desk.complain(wrong.findings, wrong.state)
+        desk.complain_of_the_site(error)
         return now() + dt.timedelta(seconds=REST_SECONDS)
 
 

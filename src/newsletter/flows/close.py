@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import suppress
 
+from newsletter.content import urls
 from newsletter.delivery import ledger, notices, record
 from newsletter.delivery.ledger import Sum
 from newsletter.flows.open import witness_of
 from newsletter.flows.parts import Parts
+from newsletter.issue.period import Period
 
 
 def close(parts: Parts, period: str, now: dt.datetime) -> Sum:
@@ -25,3 +28,14 @@ def close(parts: Parts, period: str, now: dt.datetime) -> Sum:
         record.publish(tx, period, settings.path(settings.store.record))
     witness_of(parts).record(parts.store)
     return account
+
+
+def listed(parts: Parts, period: Period) -> bool:
+    """Whether the archive of the site that lies there names the issue, in any language."""
+    languages = parts.settings.publication.languages
+    for tag in languages:
+        page = parts.settings.path("public") / urls.file_of(urls.archive_path(tag, languages))
+        with suppress(OSError):
+            if urls.issue_path(str(period), tag, languages) in page.read_text("utf-8", "replace"):
+                return True
+    return False

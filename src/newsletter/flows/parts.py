@@ -16,8 +16,8 @@ from newsletter.subscribers.vault import Vault
 class Parts:
     """`clock` gives this moment, aware, UTC.
 
-    `rebuild` makes the site anew; where a text is broken the last good site
-    stays, and nothing is raised. `readable` tells whether a page of the site
+    `rebuild` makes the site anew; where that fails, for a broken text or
+    another build, the last good site stays, and nothing is raised. `readable` tells whether a page of the site
     answers where readers will look for it.
     """
 

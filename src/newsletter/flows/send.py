@@ -21,7 +21,7 @@ from newsletter.delivery.ledger import (
 )
 from newsletter.delivery.loop import Pace, Progress, Report
 from newsletter.delivery.press import Press
-from newsletter.flows.close import close
+from newsletter.flows.close import close, listed
 from newsletter.flows.open import open_issue, witness_of
 from newsletter.flows.parts import Parts
 from newsletter.issue.period import Period
@@ -63,7 +63,7 @@ def send(
         ledger.expire(tx, parts.clock())
     report = go_on(parts, str(period), stop, progress)
     account = close(parts, str(period), parts.clock())
-    if report is not None:
+    if report is not None or not listed(parts, period):
         parts.rebuild()  # what was sent is listed in the archive
     return Sent(opening, recovered, report, account)
 

@@ -17,10 +17,11 @@ from newsletter.delivery.ledger import Refused, whereabouts
 from newsletter.errors import Findings
 from newsletter.flows import send as sending
 from newsletter.flows import signing
-from newsletter.flows.close import close
+from newsletter.flows.close import close, listed
 from newsletter.flows.open import witness_of
 from newsletter.flows.parts import Parts
 from newsletter.flows.send import Sent
+from newsletter.issue import period as calendar
 from newsletter.issue.period import Period
 from newsletter.schedule import month
 from newsletter.schedule.month import Decision, Last, Verdict
@@ -80,5 +81,7 @@ def _go_on_with_what_is_open(parts: Parts, stop: threading.Event | None) -> None
         return
     witness_of(parts).insist(parts.store)
     for period in open_now:
-        sending.go_on(parts, period, stop)
-        close(parts, period, parts.clock())
+        report = sending.go_on(parts, period, stop)
+        account = close(parts, period, parts.clock())
+        if (report or account.closed_at) and not listed(parts, calendar.read(period)):
+            parts.rebuild()

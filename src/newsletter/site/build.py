@@ -74,12 +74,14 @@ def build(
     drafts: bool = False,
     cache: bool = True,
     verify: bool = False,
+    patience: float = 0.0,
     progress: Progress | None = None,
 ) -> BuildReport:
     """Make `out` the site as of `now`.
 
     `cache=False` makes every page anew. `verify` does so once more in a scratch
-    folder and compares every byte.
+    folder and compares every byte. `patience`: how many seconds to wait for
+    another build of this publication to end.
 
     Raises:
         Findings: something the editors wrote is wrong, `out` is untouched; or
@@ -88,7 +90,7 @@ def build(
     """
     tree.check_place(out, settings.root)
     folder = settings.root / MEMORY
-    with tree.alone(folder):
+    with tree.alone(folder, patience):
         one = _Build(settings, now, out, folder, jobs=jobs, drafts=drafts, progress=progress)
         try:
             report = one.run(cache=cache)

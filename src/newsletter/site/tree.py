@@ -20,13 +20,18 @@ import hashlib
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from newsletter.errors import CouldNotRun, Finding, Where
 from newsletter.files import sync_folder
+
+LOOK_SECONDS = 0.05
+"""How often a waiting build looks whether the other one has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +53,13 @@ class Switched:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path, patience: float = 0.0) -> Iterator[None]:
     """Hold the publication's build lock; it goes with the process, however that ends.
 
+    `patience`: seconds to wait for another build that holds it.
+
     Raises:
-        CouldNotRun: another process is building.
+        CouldNotRun: another process is building, and still is after `patience`.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,17 +74,26 @@ def alone(folder: Path) -> Iterator[None]:
             )
         ) from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise CouldNotRun(
-                Finding(
-                    "NL305",
-                    "another build is running",
-                    help="wait until it has ended, then build again",
+        until = time.monotonic() + patience
+        while not _locked(lock):
+            if time.monotonic() >= until:
+                raise CouldNotRun(
+                    Finding(
+                        "NL305",
+                        "another build is running",
+                        help="wait until it has ended, then build again",
+                    )
                 )
-            ) from error
+            time.sleep(LOOK_SECONDS)  # flock(2) itself knows no time limit
         yield
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def digest(data: bytes) -> str:
