@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from newsletter.errors import CouldNotRun, Finding, Where, did_you_mean
+from newsletter.files import read_file
 
 FILE_NAME = "newsletter.toml"
 PLACEHOLDER_HOSTS = re.compile(r"(^|\.)(example\.(org|com|net)|example|invalid|test)$")

@@ -7,8 +7,10 @@ power (the step that chasquid leaves out and mox takes).
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import stat
 from pathlib import Path
 
 
@@ -40,6 +42,21 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644, *, durable: bool = 
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def read_file(path: str | Path) -> bytes:
+    """Every byte of a regular file. A pipe is not waited for, a device not read.
+
+    Raises:
+        OSError: it cannot be read, or (EINVAL) is no file.
+    """
+    # Without O_NONBLOCK open(2) of a FIFO waits until somebody writes into it.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a file", str(path))
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
 
 
 def is_inside(path: Path, folder: Path) -> bool:
