@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from newsletter.files import is_inside, write_atomic
+from newsletter.files import is_inside, read_file, write_atomic
 
 
 def test_a_write_that_fails_leaves_the_old_bytes_and_no_litter(
@@ -38,3 +38,10 @@ def test_a_link_out_of_the_folder_is_not_inside(tmp_path: Path) -> None:
     assert not is_inside(inside / "link", inside)
     assert not is_inside(inside / ".." / "x", inside)
     assert is_inside(inside / "x", inside)
+
+
+def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(OSError, match="not a file"):
+            read_file(place)

@@ -287,3 +287,32 @@ def test_a_publication_overrides_one_template_and_one_colour(
     assert "Skip to the text" in html
     (style,) = (tmp_path / "public/assets").glob("style.*.css")
     assert style.read_text("utf-8").strip().endswith(":root{--accent: #123456}")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "articles/f.en.md",
+        "images/f.svg",
+        "images/f.jpg",
+        "pages/f.en.md",
+        "consent/en/9.md",
+        "topics.toml",
+        "data/f.csv",
+    ],
+)
+def test_a_pipe_among_the_texts_is_not_waited_for(
+    letter: Settings, now: dt.datetime, built: Path, name: str
+) -> None:
+    place = letter.root / "content" / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.unlink(missing_ok=True)
+    os.mkfifo(place)
+
+    try:
+        site.build(letter, now, built)
+    except Findings as problem:
+        assert problem.findings[0].code in ("NL200", "NL234")
+    else:
+        assert not name.endswith(".md"), "a text that cannot be read is told"

@@ -14,6 +14,7 @@ from newsletter.checks.sameness import differences
 from newsletter.config import Settings
 from newsletter.content import urls
 from newsletter.errors import Finding, Where
+from newsletter.files import read_file
 from newsletter.issue import frozen
 from newsletter.issue.edition import ApprovedIssue, Edition
 
@@ -67,7 +68,7 @@ def against_record(settings: Settings, issue: ApprovedIssue) -> list[Finding]:
     """NL484: the public record of what was sent names the bytes that are approved; none before it is opened."""
     name = f"{settings.store.record}/{issue.period}.json"
     try:
-        record = json.loads(settings.path(name).read_text("utf-8"))
+        record = json.loads(read_file(settings.path(name)).decode("utf-8"))
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from newsletter.content.model import Source
 from newsletter.errors import Finding, Level, Where
+from newsletter.files import read_file
 
 MAX_FRONT_MATTER = 64 * 1024
 """Bytes. The longest reference list we have seen takes a tenth of it."""
@@ -91,8 +92,7 @@ def read_bytes(
                     else "save it smaller: nobody sees more than 1600 dots across"
                 ),
             )
-        with open(path, "rb") as file:  # noqa: PTH123 - three system calls fewer, ten thousand times
-            return file.read()
+        return read_file(path)  # asks again what it is: it may be another one by now
     except OSError as error:
         return Finding(
             "NL200",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from newsletter.content.fields import SLUG
 from newsletter.errors import Finding, Where, did_you_mean
+from newsletter.files import read_file
 
 FILE = "content/topics.toml"
 Topics = dict[str, dict[str, str]]
@@ -17,10 +18,10 @@ Topics = dict[str, dict[str, str]]
 def read(root: Path, languages: tuple[str, ...]) -> tuple[Topics, list[Finding]]:
     """The topics in the file's order; without the file, none are known and none are checked."""
     file = root / FILE
-    if not file.is_file():
+    if not file.exists():
         return {}, []
     try:
-        source = file.read_text("utf-8")
+        source = read_file(file).decode("utf-8")
         tables = tomllib.loads(source)
     except (OSError, UnicodeDecodeError) as error:
         help_text = "it must be UTF-8, and this account must be allowed to read it"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from newsletter.config import Settings
 from newsletter.errors import Finding, Findings, Where
+from newsletter.files import read_file
 from newsletter.issue import manifest as manifest_file
 from newsletter.issue.edition import ApprovedIssue, Edition
 from newsletter.issue.manifest import FrozenEdition, Manifest
@@ -148,7 +149,7 @@ def _edition(entry: FrozenEdition, parts: dict[str, str]) -> Edition:
 def _manifest(settings: Settings, period: Period | str) -> Manifest | Finding:
     name = f"{ISSUES}/{period}/{manifest_file.NAME}"
     try:
-        text = (folder(settings, period) / manifest_file.NAME).read_bytes().decode("utf-8")
+        text = read_file(folder(settings, period) / manifest_file.NAME).decode("utf-8")
     except FileNotFoundError:
         return Finding(
             "NL460",
@@ -196,7 +197,7 @@ def _verified(place: Path, name: str, digest: str) -> bytes | Finding:
     where = Where(f"{ISSUES}/{place.name}/{name}")
     help_text = f"bring the file back as it was approved, or `newsletter issue withdraw {place.name}` and approve anew"
     try:
-        data = (place / name).read_bytes()
+        data = read_file(place / name)
     except OSError as error:
         return Finding(
             "NL462", f"{where.path} cannot be read: {error.strerror}", where, help=help_text

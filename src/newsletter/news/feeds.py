@@ -26,7 +26,7 @@ def load(settings: Settings) -> tuple[Feed, ...]:
     file = settings.path(settings.news.feeds)
     name = settings.news.feeds
     try:
-        source = file.read_text("utf-8")
+        source = files.read_file(file).decode("utf-8")
         tables = tomllib.loads(source)
     except FileNotFoundError:
         return ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tomllib
 
 from newsletter.config import Settings
+from newsletter.files import read_file
 
 
 def sent(settings: Settings, *, but: str = "") -> frozenset[str]:
@@ -22,7 +23,7 @@ def sent(settings: Settings, *, but: str = "") -> frozenset[str]:
         if manifest.parent.name == but:
             continue
         try:
-            tables = tomllib.loads(manifest.read_text("utf-8"))
+            tables = tomllib.loads(read_file(manifest).decode("utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
             continue
         news = tables.get("news", [])

@@ -55,7 +55,7 @@ def pick(
         path = folder / f"letter.{language}.md"
         name = f"content/issues/{period}/letter.{language}.md"
         try:
-            before = path.read_bytes()
+            before = files.read_file(path)
         except OSError:
             help_text = f"`newsletter new issue {period}` writes a first one"
             findings.append(

@@ -19,6 +19,7 @@ import PIL
 from newsletter import config, resources
 from newsletter.config import Settings
 from newsletter.content import shelf
+from newsletter.files import read_file
 from newsletter.resources import PACKAGE
 from newsletter.site import search
 
@@ -65,8 +66,7 @@ def _files(folder: str) -> Iterator[str]:
 
 def _digest(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - ten thousand times
-            return hashlib.blake2b(file.read(), digest_size=16).digest()
+        return hashlib.blake2b(read_file(path), digest_size=16).digest()
     except OSError as error:
         return str(error.errno).encode()
 
@@ -78,5 +78,5 @@ def templates(folders: list[Path]) -> dict[str, bytes]:
         for path in _files(str(folder)):
             name = Path(path).relative_to(folder).as_posix()
             if name not in found:
-                found[name] = Path(path).read_bytes()
+                found[name] = read_file(path)
     return found

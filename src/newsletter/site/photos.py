@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from newsletter.content import photos
 from newsletter.content.pictures import Drawn
 from newsletter.errors import Finding, Findings, Where
-from newsletter.files import write_atomic
+from newsletter.files import read_file, write_atomic
 from newsletter.resources import PACKAGE
 from newsletter.site import tree
 
@@ -205,7 +205,7 @@ def _render(job: tuple[str, str, str]) -> str:
     file, digest, folder = job
     place = Path(folder)
     try:
-        data = Path(file).read_bytes()
+        data = read_file(file)
         if hashlib.sha256(data).hexdigest() != digest:
             return "it changed while it was read"
         image = photos.plain(data, WIDTHS[-1])
