@@ -360,3 +360,25 @@ def test_a_confirm_link_shows_no_data(
     assert asked.confirmation_id is not None
     with store.read() as tx:
         assert people.find_by_data_link(tx, asked.confirmation_id, now) is None
+
+
+def test_who_leaves_can_still_use_the_data_link_and_no_confirmation_link(
+    store: Store, vault: Vault, ask: Ask, now: dt.datetime
+) -> None:
+    asked = ask(READER)
+    who = asked.subscriber_id
+    assert who is not None
+    with store.write() as tx:
+        data = people.ask_data(tx, who, now)
+    assert data.confirmation_id is not None
+    for channel in ("one-click", "journal"):
+        with store.write() as tx:
+            people.leave(tx, who, now + HOUR, channel)
+        with store.read() as tx:
+            found = people.find_by_data_link(tx, data.confirmation_id, now + HOUR)
+        assert found is not None
+        assert found.state is State.UNSUBSCRIBED
+        assert confirm(store, asked, now + HOUR) is Outcome.STALE
+    with store.write() as tx:
+        people.erase(tx, who, now + HOUR)
+        assert people.find_by_data_link(tx, data.confirmation_id, now + HOUR) is None

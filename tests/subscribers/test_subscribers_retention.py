@@ -136,3 +136,15 @@ def test_many_are_tidied_in_several_writes(
     finally:
         retention.BATCH = size
     assert tidy(store, TERMS, now + 3 * DAY) == NOTHING
+
+
+def test_a_link_to_the_data_does_not_put_off_a_deletion_that_is_due(
+    store: Store, vault: Vault, ask: Callable[..., Asked], now: dt.datetime
+) -> None:
+    who = ask(READER).subscriber_id
+    assert who is not None
+    with store.write() as tx:
+        asked = people.ask_data(tx, who, now + 47 * HOUR)
+    assert asked.send_notice
+    assert tidy(store, TERMS, now + 48 * HOUR) == Tidied(1, 0, 0, 0)
+    assert state(store, vault) is State.ABSENT

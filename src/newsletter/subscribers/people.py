@@ -212,7 +212,7 @@ def _take_spelling(tx: Connection, vault: Vault, subscriber_id: str, address: Ad
     sealed = tx.execute(rows.SEALED, {"who": subscriber_id}).scalar_one()
     if vault.open_address(subscriber_id, sealed) == address.mailbox:
         return
-    _void_links(tx, subscriber_id)
+    tx.execute(rows.VOID_LINKS, {"who": subscriber_id})
     new = vault.seal_address(subscriber_id, address)
     tx.execute(rows.RESEAL, {"who": subscriber_id, "sealed": new})
 
@@ -239,10 +239,6 @@ def link(
     }
     tx.execute(rows.ADD_LINK, row)
     return confirmation_id
-
-
-def _void_links(tx: Connection, subscriber_id: str) -> None:
-    tx.execute(rows.VOID_LINKS, {"who": subscriber_id})
 
 
 def confirm(tx: Connection, confirmation_id: bytes, now: dt.datetime) -> Confirmed:
@@ -287,14 +283,16 @@ def _mailed_at(tx: Connection, subscriber_id: str, confirmation_id: bytes) -> dt
 def leave(tx: Connection, subscriber_id: str, now: dt.datetime, channel: str) -> Left | None:
     """The person takes back their consent; None when there is no such person.
 
-    `channel` says how ("one-click", "page", "operator", "journal"). Links that
-    were asked for before are void: an old confirmation mail does not undo this.
+    `channel` says how ("one-click", "page", "operator", "journal").
+    Confirmation links that were asked for before are void: an old mail does not
+    undo this. A link to their own data still works: whoever leaves first can
+    then see what is held, and erase it.
     """
     found = find(tx, subscriber_id)
     if found is None:
         return None
     suppression.add(tx, found.suppression_key, Reason.LEFT, now)
-    _void_links(tx, found.id)
+    tx.execute(rows.VOID_CONFIRMATIONS, {"who": found.id})
     if found.state is State.UNSUBSCRIBED:
         return Left(found.id, found.suppression_key, changed=False)
     to = after(found.state, Event.LEAVE).value
@@ -336,13 +334,27 @@ def change_language(tx: Connection, subscriber_id: str, language: str) -> bool:
     return True
 
 
-def ask_data(tx: Connection, subscriber_id: str, now: dt.datetime) -> Asked:
-    """Somebody wants a link to what is held about this person; it is mailed to them alone."""
+def ask_data(
+    tx: Connection, subscriber_id: str, now: dt.datetime, *, once_a_day: bool = False
+) -> Asked:
+    """Somebody wants a link to what is held about this person; it is mailed to them alone.
+
+    `once_a_day`: whoever asks may be a stranger who knows the address, so no
+    such mail is sent within 24 hours of another.
+    """
     found = find(tx, subscriber_id)
-    if found is None or _asked_enough(tx, subscriber_id, "data", now):
+    enough = _asked_enough(tx, subscriber_id, "data", now)
+    if found is None or enough or (once_a_day and _data_mailed_today(tx, subscriber_id, now)):
         return Asked(found.id if found else None, None, send_notice=False)
     made = link(tx, found.id, "data", None, found.language, now, now + DATA_VALID_FOR)
     return Asked(found.id, made, send_notice=True, consent_epoch=found.consent_epoch)
+
+
+def _data_mailed_today(tx: Connection, subscriber_id: str, now: dt.datetime) -> bool:
+    """Told by the mails: a link is deleted soon after it has ended."""
+    since = now - dt.timedelta(days=1)
+    found = tx.execute(rows.DATA_MAILED_SINCE, {"who": subscriber_id, "since": since})
+    return found.first() is not None
 
 
 def find_by_data_link(tx: Connection, confirmation_id: bytes, now: dt.datetime) -> Person | None:

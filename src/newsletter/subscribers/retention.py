@@ -105,8 +105,10 @@ def _people(
     now: dt.datetime,
     among: Sequence[str] | None,
 ) -> list[str]:
+    # A link to one's own data keeps nobody: a stranger can have it sent.
     live = sa.exists().where(
         confirmations.c.subscriber_id == subscribers.c.id,
+        confirmations.c.purpose == "confirm",
         confirmations.c.used_at.is_(None),
         confirmations.c.expires_at > now,
     )

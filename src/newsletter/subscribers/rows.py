@@ -63,10 +63,16 @@ USE_LINK = confirmations.update().where(confirmations.c.id == _p("name")).values
 VOID_LINKS = confirmations.delete().where(
     confirmations.c.subscriber_id == _p("who"), confirmations.c.used_at.is_(None)
 )
+VOID_CONFIRMATIONS = VOID_LINKS.where(confirmations.c.purpose == "confirm")
 ASKED_SINCE = sa.select(confirmations.c.asked_at).where(
     confirmations.c.subscriber_id == _p("who"),
     confirmations.c.purpose == _p("aim"),
     confirmations.c.asked_at > _p("since"),
+)
+DATA_MAILED_SINCE = sa.select(notices.c.id).where(
+    notices.c.subscriber_id == _p("who"),
+    notices.c.kind == "data",
+    notices.c.made_at > _p("since"),
 )
 MAILED_AT = sa.select(notices.c.settled_at).where(
     notices.c.subscriber_id == _p("who"),
