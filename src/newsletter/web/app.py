@@ -2,8 +2,9 @@
 
     /subscribe  GET form, POST ask                /leave/TOKEN        GET page, POST leave (one-click)
     /confirm/TOKEN   GET page, POST confirm       /preferences/TOKEN  GET page, POST change
-    /data/TOKEN      GET page, POST show, erase   /challenge          GET a sum for the form
-    /forms/...       the forms' own style, script everything else     the site's folder, GET only
+    /data       GET form, POST ask for a link     /data/TOKEN         GET page, POST show, erase
+    /challenge  GET a sum for the sign-up form    /forms/...          the forms' own style, script
+    everything else: the site's folder, GET only
 
 No GET changes anything. No answer sets a cookie, none is redirected to another
 host, and no page but the data page shows anything of a person.
@@ -24,9 +25,11 @@ from starlette.types import Scope
 
 from newsletter.web.confirm import Confirm
 from newsletter.web.data import Data
+from newsletter.web.enquiry import Enquiry
 from newsletter.web.fields import Refused
 from newsletter.web.gate import Gate, hosts_of
 from newsletter.web.leave import Leave
+from newsletter.web.networks import Networks
 from newsletter.web.pages import FOR_EVER, Pages
 from newsletter.web.parts import WebParts
 from newsletter.web.preferences import Preferences
@@ -70,9 +73,11 @@ def build(parts: WebParts) -> Starlette:
 def _routes(parts: WebParts, pages: Pages) -> list[BaseRoute]:
     base = parts.base
     routes: list[BaseRoute] = []
-    subscribe = Subscribe(parts, pages)
+    networks = Networks()
+    subscribe = Subscribe(parts, pages, networks)
     for path, view in (
         ("/subscribe", subscribe),
+        ("/data", Enquiry(parts, pages, networks)),
         ("/confirm/{token}", Confirm(parts, pages)),
         ("/leave/{token}", Leave(parts, pages)),
         ("/preferences/{token}", Preferences(parts, pages)),

@@ -10,11 +10,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from newsletter.delivery import notices
 from newsletter.language import Language
 from newsletter.subscribers import people
 from newsletter.subscribers.people import Person
-from newsletter.web import fields
+from newsletter.web import enquiry, fields
 from newsletter.web.pages import Pages, wants_json
 from newsletter.web.parts import WebParts
 
@@ -89,17 +88,6 @@ class Preferences:
         person = self._person(token)
         if person is None:
             return None
-        now = self._parts.clock()
         with self._parts.store.write() as tx:
-            asked = people.ask_data(tx, person.id, now)
-            if asked.send_notice and asked.subscriber_id and asked.confirmation_id:
-                notices.enqueue(
-                    tx,
-                    "data",
-                    asked.subscriber_id,
-                    asked.confirmation_id,
-                    person.language,
-                    asked.consent_epoch,
-                    now,
-                )
+            enquiry.mail_link(tx, person, self._parts.clock())
         return person

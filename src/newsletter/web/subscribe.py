@@ -44,10 +44,10 @@ class _Wish:
 
 
 class Subscribe:
-    def __init__(self, parts: WebParts, pages: Pages) -> None:
+    def __init__(self, parts: WebParts, pages: Pages, networks: Networks) -> None:
         self._parts = parts
         self._pages = pages
-        self._networks = Networks()
+        self._networks = networks
         self._together = Together(self._ask_all, "sign-ups")
 
     async def show(self, request: Request) -> Response:
