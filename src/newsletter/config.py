@@ -11,9 +11,11 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -29,6 +31,7 @@ from newsletter.files import read_file
 FILE_NAME = "newsletter.toml"
 PLACEHOLDER_HOSTS = re.compile(r"(^|\.)(example\.(org|com|net)|example|invalid|test)$")
 """Hosts of RFC 2606: may be previewed, never sent."""
+MOST_PORT = 65535
 
 
 class Secret:
@@ -90,14 +93,66 @@ def _zone(value: object) -> ZoneInfo:
         raise ValueError("not a time zone; write a name such as Europe/Berlin") from error
 
 
+_UNSEEN = re.compile("[\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Marks that turn the direction of what stands after them, and line ends that look like none."""
+
+
+def _visible(value: str) -> str:
+    found = _UNSEEN.search(value)
+    if found:
+        raise ValueError(
+            f"holds U+{ord(found[0]):04X}, which nobody sees and which turns the text around it"
+        )
+    return value
+
+
+def _address(value: str) -> str:
+    """An address that every browser and mail program reads alike (RFC 3986, section 2)."""
+    odd = re.search(r"[\"'<>\\^`{|}\x00-\x20\x7f-\x9f]", value)
+    if odd:
+        raise ValueError(f"{odd[0]!r} cannot stand in an address")
+    try:
+        parts = urlsplit(_visible(value))
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"not an address: {error}") from error
+    if not host:
+        raise ValueError("not an address: it names no host")
+    return value
+
+
+def _bindable(value: str) -> str:
+    if int(value.rpartition(":")[2]) > MOST_PORT:
+        raise ValueError(f"a port is at most {MOST_PORT}")
+    return value
+
+
+def _different(tags: tuple[str, ...]) -> tuple[str, ...]:
+    twice = {tag for tag in tags if sum(each.lower() == tag.lower() for each in tags) > 1}
+    if twice:
+        raise ValueError(f"`{min(twice)}` stands there twice")
+    return tags
+
+
 SecretField = Annotated[Secret, BeforeValidator(_secret)]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 LanguageTag = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
-HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")]
+HttpUrl = Annotated[
+    str,
+    Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$", max_length=2000),
+    AfterValidator(_address),
+]
 Mailbox = Annotated[
     str, Field(pattern=r"^[^@\s<>\x00-\x1f\x7f]{1,64}@[^@\s<>\x00-\x1f\x7f]{1,255}$")
 ]
-OneLine = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+OneLine = Annotated[
+    str,
+    Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
+    AfterValidator(_visible),
+]
+Bind = Annotated[
+    str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$"), AfterValidator(_bindable)
+]
 
 
 class Table(BaseModel):
@@ -110,7 +165,9 @@ class Publication(Table):
     title: OneLine
     url: HttpUrl
     """Where readers find the site; every absolute link in page and mail begins with it."""
-    languages: Annotated[tuple[LanguageTag, ...], Field(min_length=1)] = ("en",)
+    languages: Annotated[
+        tuple[LanguageTag, ...], Field(min_length=1, max_length=50), AfterValidator(_different)
+    ] = ("en",)
     """The first is the fallback for what is not translated."""
     time_zone: Zone = ZoneInfo("UTC")
     subject: Literal["health", "general"] = "general"
@@ -167,21 +224,21 @@ class Web(Table):
 
     public_url: HttpUrl | None = None
     """None: the publication's url."""
-    bind: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")] = "127.0.0.1:8000"
+    bind: Bind = "127.0.0.1:8000"
     trusted_proxies: tuple[str, ...] = ()
 
 
 class Retention(Table):
-    unconfirmed_hours: Annotated[int, Field(ge=1)] = 48
-    left_address_days: Annotated[int, Field(ge=30)] = 30
+    unconfirmed_hours: Annotated[int, Field(ge=1, le=8760)] = 48
+    left_address_days: Annotated[int, Field(ge=30, le=3650)] = 30
     """The address of somebody who left goes after this; until then their old links still answer."""
-    withdrawn_evidence_days: Annotated[int, Field(ge=0)] = 1095
+    withdrawn_evidence_days: Annotated[int, Field(ge=0, le=36500)] = 1095
     """Evidence of a withdrawn consent is kept this long (default three years)."""
 
 
 class Smtp(Table):
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535)] = 25
+    port: Annotated[int, Field(ge=1, le=MOST_PORT)] = 25
     security: Literal["tls", "starttls", "none"] = "starttls"
     user: str | None = None
     password: SecretField | None = None
@@ -189,7 +246,7 @@ class Smtp(Table):
 
 class Delivery(Table):
     transport: Literal["smtp", "outbox"] = "smtp"
-    rate_per_second: Annotated[float, Field(gt=0)] | None = None
+    rate_per_second: Annotated[float, Field(ge=0.01, le=100_000, allow_inf_nan=False)] | None = None
     """None: as fast as the relay takes them."""
     connections: Annotated[int, Field(ge=1, le=64)] = 4
     outbox_path: str = "outbox"
@@ -207,7 +264,7 @@ class Processor(Table):
 
 class News(Table):
     feeds: str = "content/feeds.toml"
-    window_days: Annotated[int, Field(ge=1)] = 45
+    window_days: Annotated[int, Field(ge=1, le=3650)] = 45
     """Items older than this are not proposed."""
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from newsletter.cli.trouble import from_exception
 from newsletter.errors import CouldNotRun, Finding, Findings, NewsletterError
 
 Newsletter = Callable[..., Any]
+PROGRAM = Path(sys.executable).with_name("newsletter")
 
 
 def test_the_disk_speaks_for_itself() -> None:
@@ -88,3 +91,31 @@ def test_a_transport_that_reaches_nobody_is_not_served(
 
     assert ran.code == 2
     assert "error[NL126]" in ran.err
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("words", ["--help", "status", "subscribers export -", "send"])
+def test_a_closed_stream_is_no_fault(letter: Path, words: str, closed: str) -> None:
+    plain = subprocess.run(
+        ["/bin/sh", "-c", f"{PROGRAM} {words}"], cwd=letter, capture_output=True, check=False
+    )
+    ran = subprocess.run(
+        ["/bin/sh", "-c", f"{PROGRAM} {words} {closed}"],
+        cwd=letter,
+        capture_output=True,
+        check=False,
+    )
+
+    assert ran.returncode == plain.returncode
+    assert b"NL128" not in ran.stderr
+    assert b"Traceback" not in ran.stderr
+    assert b"Exception ignored" not in ran.stderr
+
+
+@pytest.mark.parametrize("option", ["--port", "--smtp-port"])
+def test_a_port_that_cannot_be_is_a_mistake_of_usage(newsletter: Newsletter, option: str) -> None:
+    ran = newsletter("inbox", option, "99999999")
+
+    assert ran.code == 2
+    assert "error[NL122]" in ran.err
+    assert "65535" in ran.err

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
+from pydantic.errors import PydanticUserError
 from tests.conftest import TOML
 
 from newsletter import config
@@ -91,3 +95,72 @@ def test_what_goes_into_a_header_cannot_break_it(tmp_path: Path, line: str) -> N
     lines = [line if old.startswith(f"{key} = ") else old for old in TOML.splitlines()]
     told = findings(tmp_path, "\n".join(lines))
     assert any(what.startswith(f"`sender.{key}`") for what in told)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ('title = "Test letter"', 'title = "Test \\u202Eletter"', "publication.title"),
+        ('title = "Test letter"', 'title = "Test \\u2066letter"', "publication.title"),
+        ('title = "Test letter"', 'title = "Test \\u200Eletter"', "publication.title"),
+        ('title = "Test letter"', 'title = "Test\\u0007letter"', "publication.title"),
+        ('name = "Test letter"', 'name = "Test\\u202Aletter"', "sender.name"),
+        ('"Example street 1, 10115 Example"', '"Street\\u2069 1"', "sender.postal_address"),
+        ('url = "http://127.0.0.1:8000"', 'url = "http://[::1"', "publication.url"),
+        ('url = "http://127.0.0.1:8000"', 'url = "http://a.net:999999"', "publication.url"),
+        ('url = "http://127.0.0.1:8000"', 'url = "http://a.net:x/"', "publication.url"),
+        ('url = "http://127.0.0.1:8000"', 'url = "http://:80/"', "publication.url"),
+        ('url = "http://127.0.0.1:8000"', "url = 'http://a.net/\"x'", "publication.url"),
+        ('url = "http://127.0.0.1:8000"', "url = 'http://a.net/<b>'", "publication.url"),
+        ('"en", "ru", "de"', '"en", "ru", "en"', "publication.languages"),
+        ("[approvers.Editor]", '[web]\nbind = "127.0.0.1:65536"', "web.bind"),
+        ("[approvers.Editor]", '[web]\npublic_url = "https://[a"', "web.public_url"),
+        ("[approvers.Editor]", "[news]\nwindow_days = 999999999999", "news.window_days"),
+        (
+            "[approvers.Editor]",
+            "[retention]\nunconfirmed_hours = 99999999999",
+            "retention.unconfirmed_hours",
+        ),
+        (
+            "[approvers.Editor]",
+            "[retention]\nleft_address_days = 99999999999",
+            "retention.left_address_days",
+        ),
+        (
+            "[approvers.Editor]",
+            "[retention]\nwithdrawn_evidence_days = 99999999999",
+            "retention.withdrawn_evidence_days",
+        ),
+        ("[approvers.Editor]", "[delivery]\nrate_per_second = inf", "delivery.rate_per_second"),
+        ("[approvers.Editor]", "[delivery]\nrate_per_second = nan", "delivery.rate_per_second"),
+        ("[approvers.Editor]", "[delivery]\nrate_per_second = 1e300", "delivery.rate_per_second"),
+        ("[approvers.Editor]", "[delivery]\nrate_per_second = 1e-300", "delivery.rate_per_second"),
+    ],
+)
+def test_no_value_is_beyond_what_can_be(tmp_path: Path, old: str, new: str, key: str) -> None:
+    assert old in TOML
+    told = findings(tmp_path, TOML.replace(old, new))
+
+    ((what, (code, *_)),) = told.items()
+    assert (code, what.partition(":")[0]) == ("NL107", f"`{key}`")
+
+
+def numbers(model: type[config.Table], path: str = "") -> Iterator[tuple[str, set[str]]]:
+    """Every number below `model`, and which of its two limits it lacks."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, config.Table):
+            yield from numbers(kind, f"{path}{name}.")
+            continue
+        with suppress(PydanticUserError):
+            row = TypeAdapter(field.rebuild_annotation()).json_schema()
+            for each in (row, *row.get("anyOf", ())):
+                if each.get("type") in ("integer", "number"):
+                    yield f"{path}{name}", {"minimum", "maximum"} - set(each)
+
+
+def test_every_number_of_the_settings_has_two_limits() -> None:
+    found = dict(numbers(config.Settings))
+
+    assert {"news.window_days", "delivery.rate_per_second", "delivery.smtp.port"} <= set(found)
+    assert {name: missing for name, missing in found.items() if missing} == {}

@@ -310,9 +310,9 @@ def test_a_pipe_among_the_texts_is_not_waited_for(
     place.unlink(missing_ok=True)
     os.mkfifo(place)
 
-    try:
+    if name.startswith(("data/", "images/")):
+        site.build(letter, now, built)  # nobody names it
+        return
+    with pytest.raises(Findings) as problem:
         site.build(letter, now, built)
-    except Findings as problem:
-        assert problem.findings[0].code in ("NL200", "NL234")
-    else:
-        assert not name.endswith(".md"), "a text that cannot be read is told"
+    assert problem.value.findings[0].code == "NL200"

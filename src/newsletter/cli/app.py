@@ -98,6 +98,7 @@ def root(
 
 def run(argv: Sequence[str]) -> int:
     """Run one command line; the exit code. Whatever goes wrong is shown in the one shape."""
+    stand_in_for_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(
@@ -123,6 +124,17 @@ def run(argv: Sequence[str]) -> int:
             traceback.print_exc()
         return _show(from_exception(error), arguments)
     return code
+
+
+def stand_in_for_closed_streams() -> None:
+    """Give a program that was started with `>&-` streams that lead nowhere.
+
+    In the order of their numbers: the lowest free descriptor is taken, so that
+    no file opened later becomes a 1 or 2 that somebody writes to.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def hoist(argv: Sequence[str]) -> list[str]:

@@ -14,6 +14,7 @@ app = group("start", "Begin.")
 
 INBOX_SMTP = 2525
 INBOX_WEB = 8025
+MOST_PORT = 65535
 
 NEXT = """\
 made {folder}: {files} files, nothing else was touched
@@ -51,8 +52,12 @@ def init(
 )
 def inbox(
     ctx: typer.Context,
-    port: Annotated[int, typer.Option(metavar="N", help="of the page")] = INBOX_WEB,
-    smtp_port: Annotated[int, typer.Option(metavar="N", help="where mail is taken")] = INBOX_SMTP,
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=MOST_PORT, help="of the page")
+    ] = INBOX_WEB,
+    smtp_port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=MOST_PORT, help="where mail is taken")
+    ] = INBOX_SMTP,
     keep: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="keep the mails there as .eml; else in memory"),
