@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,6 +84,33 @@ def test_another_picture_or_none_is_found(settings: Settings, data: bytes | None
     if data:
         picture.write_bytes(data)
     assert told(settings) == ["NL483"]
+
+
+@pytest.mark.parametrize("name", ["mail.en.html", "mail.ru.txt", "edition.toml"])
+def test_another_download_or_none_is_found(settings: Settings, name: str) -> None:
+    offered = settings.root / "public/issues/2026-12" / name
+    offered.write_bytes(offered.read_bytes() + b" ")
+    assert told(settings) == ["NL483"]
+    offered.unlink()
+    assert told(settings) == ["NL483"]
+
+
+def test_readers_can_check_the_downloads_with_sha256sum_alone(settings: Settings) -> None:
+    folder = settings.root / "public/issues/2026-12"
+
+    def digest(name: str) -> str:
+        return hashlib.sha256((folder / name).read_bytes()).hexdigest()
+
+    page = (folder / "index.html").read_text("utf-8")
+    assert digest("edition.toml") in page
+    named = tomllib.loads((folder / "edition.toml").read_text("utf-8"))["editions"]
+    assert [each["language"] for each in named] == ["en", "ru", "de"]
+    for each in named:
+        language = each["language"]
+        assert each["html"] == digest(f"mail.{language}.html")
+        assert each["text"] == digest(f"mail.{language}.txt")
+    for name in ("mail.en.html", "mail.en.txt", "edition.toml"):
+        assert f'href="/issues/2026-12/{name}" download="2026-12.{name}"' in page
 
 
 def test_a_record_of_other_bytes_is_found(settings: Settings) -> None:

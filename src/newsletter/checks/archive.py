@@ -20,16 +20,21 @@ from newsletter.issue.edition import ApprovedIssue, Edition
 
 
 def against_site(settings: Settings, issue: ApprovedIssue, public: Path) -> list[Finding]:
-    """NL466, NL483: each edition's page and pictures in the built site `public` are the approved ones."""
+    """NL466, NL483: each edition's page, pictures and downloads in the built site `public` are the approved ones."""
     languages = settings.publication.languages
     findings = []
     for edition in issue.editions:
         findings += differences(edition, settings.site_url)
         path = urls.issue_path(issue.period, edition.language, languages)
         findings += _page(public, path, edition)
+        for ending, text in (("html", edition.html), ("txt", edition.text)):
+            name = f"mail.{edition.language}.{ending}"
+            findings += _file(public, urls.issue_file(issue.period, name), text.encode())
+    manifest = frozen.manifest(settings, issue.period).text().encode()
+    findings += _file(public, urls.issue_file(issue.period, "edition.toml"), manifest)
     for path, data in frozen.pictures(settings).items():
         if path.startswith(f"/issues/{issue.period}/"):
-            findings += _picture(public, path, data)
+            findings += _file(public, path, data)
     return findings
 
 
@@ -44,14 +49,14 @@ def _page(public: Path, path: str, edition: Edition) -> list[Finding]:
     return []
 
 
-def _picture(public: Path, path: str, data: bytes) -> list[Finding]:
+def _file(public: Path, path: str, data: bytes) -> list[Finding]:
     name = path.lstrip("/")
     try:
         served = (public / name).read_bytes()
     except OSError:
-        return [_odd(f"the site does not serve {path}, which mails point at", name)]
+        return [_odd(f"the site does not serve {path}, which a mail or its page points at", name)]
     if served != data:
-        return [_odd(f"the site serves another picture at {path} than was approved", name)]
+        return [_odd(f"the site serves another file at {path} than was approved", name)]
     return []
 
 

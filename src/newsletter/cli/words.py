@@ -134,9 +134,9 @@ def build(
 
 
 def _everything(settings: Settings, progress: Progress) -> tuple[Catalogue | None, list[Finding]]:
-    """All texts: articles and pages, letters that are not frozen, feeds, and whether the frozen bytes hold."""
+    """All texts: articles and pages, letters that are not frozen, corrections, feeds, and whether the frozen bytes hold."""
     from newsletter import content
-    from newsletter.content import letters
+    from newsletter.content import corrections, letters
     from newsletter.issue import frozen
     from newsletter.news import feeds
 
@@ -152,6 +152,7 @@ def _everything(settings: Settings, progress: Progress) -> tuple[Catalogue | Non
         *(partial(letters.load, settings, period) for period in periods),
         partial(feeds.load, settings),
         *(partial(frozen.load, settings, period) for period in frozen.periods(settings)),
+        *(partial(corrections.load, settings, str(each)) for each in frozen.periods(settings)),
     ]
     for look in looks:
         try:

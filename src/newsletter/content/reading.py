@@ -12,7 +12,7 @@ from newsletter.content import article as article_file
 from newsletter.content import emergency, patience, prose, source
 from newsletter.content import page as page_file
 from newsletter.content.model import Article, Page
-from newsletter.content.prose import Heading, Link, Shown
+from newsletter.content.prose import Heading, Link, Prose, Shown
 from newsletter.errors import Finding, Level, Where
 
 
@@ -38,6 +38,21 @@ class Reading:
     def fragment(self) -> str:
         """The body as HTML with slots (`content.serial`)."""
         return self.made()
+
+
+def of(read: Prose) -> Reading:
+    """What a page needs of `read`, without its tree."""
+    return Reading(
+        hashlib.blake2b(read.fragment.encode(), digest_size=16).hexdigest(),
+        read.contents,
+        read.links,
+        read.pictures,
+        read.anchors,
+        read.cited,
+        read.words,
+        read.minutes,
+        partial(str, read.fragment),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +115,5 @@ def parse(job: Job) -> Parsed:
     problems = list(read.findings)
     if isinstance(made, Article) and made.draft:
         problems = [replace(problem, level=Level.WARNING) for problem in problems]
-    reading = Reading(
-        hashlib.blake2b(read.fragment.encode(), digest_size=16).hexdigest(),
-        read.contents,
-        read.links,
-        read.pictures,
-        read.anchors,
-        read.cited,
-        read.words,
-        read.minutes,
-        partial(str, read.fragment),
-    )
+    reading = of(read)
     return Parsed(made, reading, (*findings, *problems))

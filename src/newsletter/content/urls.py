@@ -54,6 +54,11 @@ def issue_path(period: str, language: str, languages: Sequence[str]) -> str:
     return f"{archive_path(language, languages)}{period}/"
 
 
+def issue_file(period: str, name: str) -> str:
+    """A file beside an issue's pages, the same for every language: "mail.en.html", "edition.toml"."""
+    return f"/issues/{period}/{name}"
+
+
 def author_path(name: str, language: str, languages: Sequence[str]) -> str:
     """The page of everything that `name` wrote; letters of any script stay what they are."""
     return f"{home_path(language, languages)}authors/{_slug(name)}/"

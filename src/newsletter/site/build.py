@@ -319,6 +319,9 @@ class Site:
             settings, catalogue, self.letters.sent, self.places, *names, script, seen.of
         ).plan()
         linker = Linker(self.places, catalogue)
+        broken = letters.broken_links(self.letters, linker)
+        if broken:
+            raise Findings(broken)
         self._pages = Pages(
             plan,
             catalogue,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from markupsafe import Markup
 
 from newsletter.content import Catalogue, serial
+from newsletter.content.reading import Reading
 from newsletter.language import Language
 from newsletter.site import inputs, memory
 from newsletter.site.places import Linker, Pictures
@@ -38,22 +39,26 @@ class Pages:
     def signature(self, sheet: Sheet) -> str:
         """A digest of everything the page is made of."""
         body: object = sheet.html
-        reading = sheet.reading
-        if reading is not None:
-            targets = [
-                self.linker.href(link.target, sheet.language)
-                for link in reading.links
-                if not link.target.startswith("#")
-            ]
-            shown = [self.catalogue.pictures[each.path].digest for each in reading.pictures]
-            body = [reading.digest, targets, shown]
+        if sheet.reading is not None:
+            body = self._made_of(sheet.reading, sheet.language)
+        beside = self._made_of(sheet.beside, sheet.language) if sheet.beside else []
         return memory.signature(
             inputs.version(),
             self._closures.get(sheet.template, ""),
             self._chrome[sheet.language],
             sheet.values,
-            body,
+            [body, *beside],
         )
+
+    def _made_of(self, reading: Reading, language: str) -> list[object]:
+        """What the slots of a body become."""
+        targets = [
+            self.linker.href(link.target, language)
+            for link in reading.links
+            if not link.target.startswith("#")
+        ]
+        shown = [self.catalogue.pictures[each.path].digest for each in reading.pictures]
+        return [reading.digest, targets, shown]
 
     def make(self, sheet: Sheet) -> bytes:
         """The page's bytes."""
@@ -61,18 +66,26 @@ class Pages:
         body = sheet.html
         self.pictures.begin((sheet.values.get("picture") or {}).get("path", ""))
         if sheet.reading is not None:
-            body = serial.fill(
-                sheet.reading.fragment,
-                lambda target: self.linker.href(target, sheet.language),
-                self.pictures.tag,
-            )
+            body = self._filled(sheet.reading, sheet.language)
+        beside = self._filled(sheet.beside, sheet.language) if sheet.beside else ""
         values = {
             "site": self.plan.chrome[sheet.language],
-            "page": {**sheet.values, "body": Markup(body)},  # noqa: S704 - made by our own serialiser, or frozen
+            "page": {
+                **sheet.values,
+                "body": Markup(body),  # noqa: S704 - made by our own serialiser, or frozen
+                "beside": Markup(beside),  # noqa: S704 - made by our own serialiser
+            },
             "_": spoken.gettext,
             "ngettext": spoken.ngettext,
         }
         return self.renderer.render(sheet.template, values).encode()
+
+    def _filled(self, reading: Reading, language: str) -> str:
+        return serial.fill(
+            reading.fragment,
+            lambda target: self.linker.href(target, language),
+            self.pictures.tag,
+        )
 
     def _draw(self, picture: Mapping[str, str], place: str = "") -> Markup:
         attributes = {"src": picture["path"], "alt": picture["alt"]}

@@ -19,7 +19,7 @@ from newsletter.content import Catalogue, urls
 from newsletter.content.model import Article, Page, Picture
 from newsletter.content.reading import Reading
 from newsletter.language import Language
-from newsletter.site import data
+from newsletter.site import data, letters
 from newsletter.site.letters import Sent
 from newsletter.site.places import Places
 
@@ -32,7 +32,8 @@ class Sheet:
     """One page to write. `path` is its address; `values` are what the template sees as `page`.
 
     `reading` is the body with slots (of an article or page), `html` a body
-    that is finished (a frozen letter). `listed`: in the sitemap.
+    that is finished (a frozen letter), `beside` what stands apart from it (a
+    correction), with slots. `listed`: in the sitemap.
     """
 
     path: str
@@ -41,6 +42,7 @@ class Sheet:
     values: Values
     reading: Reading | None = None
     html: str = ""
+    beside: Reading | None = None
     listed: bool = True
     changed: dt.date | None = None
     alternates: tuple[tuple[str, str], ...] = ()
@@ -139,6 +141,7 @@ class Planner:
                 if page.menu == "footer"
             ],
             "subscribe": f"{self.settings.public_url}/subscribe",
+            "solver": _solver(self.settings),
             "wording": {"hash": wording.hash, "text": wording.text} if wording else None,
             "health": self.settings.publication.subject == "health",
         }
@@ -538,7 +541,9 @@ class Planner:
                 else None,
                 "following": self._letter_row(listed[place - 1], tag) if place > 0 else None,
                 "hidden": not sent.listed,
+                **self._evidence(sent, tag),
             }
+            correction = sent.corrections.get(tag)
             yield self._sheet(
                 urls.issue_path(sent.period, tag, self.languages),
                 "issue.html",
@@ -551,8 +556,30 @@ class Planner:
                 },
                 section=urls.archive_path(tag, self.languages),
                 html=sent.editions[tag].body,
+                beside=correction.reading if correction else None,
+                changed=correction.day if correction else None,
                 listed=sent.listed,
             )
+
+    def _evidence(self, sent: Sent, tag: str) -> Values:
+        """When a letter was sent, who approved it, what changed since, and the files to check it with."""
+        correction = sent.corrections.get(tag)
+
+        def file(name: str) -> Values:
+            return {
+                "href": self.places.at(urls.issue_file(sent.period, name)),
+                "name": f"{sent.period}.{name}",
+            }
+
+        return {
+            "sent": self._day(sent.sent_at, tag) if sent.sent_at else None,
+            "manifest": sent.manifest,
+            "approved_by": list(sent.approved_by),
+            "corrected": self._date(correction.day, tag) if correction else None,
+            "mail": file(letters.mail_name(tag, "html")),
+            "text": file(letters.mail_name(tag, "txt")),
+            "approval": file(letters.MANIFEST),
+        }
 
     def _author_path(self, name: str, article: Article) -> str:
         return urls.author_path(name, article.language, self.languages)
@@ -694,3 +721,10 @@ NEAR = 24
 def prefix_of(site_url: str) -> str:
     """The path under which the site lies: "" or "/letter"."""
     return urlsplit(site_url).path.rstrip("/")
+
+
+def _solver(settings: Settings) -> str | None:
+    """The forms' script, which solves the sign-up form's sum; None where it is another origin's."""
+    site, forms = urlsplit(settings.site_url), urlsplit(settings.public_url)
+    same = (site.scheme, site.netloc) == (forms.scheme, forms.netloc)
+    return f"{settings.public_url}/forms/ask.js" if same else None
