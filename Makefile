@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test lint bench browser clean
+.PHONY: demo test lint bench system clean
 
 $(VENV)/.run: requirements/run.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -20,7 +20,7 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.lock
 demo: $(VENV)/.run    ## one month from Markdown to inboxes, on this machine alone
 	$(BIN)/newsletter demo
 
-test: $(VENV)/.dev browser    ## everything CI runs
+test: $(VENV)/.dev system    ## everything CI runs
 	$(BIN)/ruff check src tests bench
 	$(BIN)/ruff format --check src tests bench
 	$(BIN)/mypy
@@ -33,12 +33,12 @@ lint: $(VENV)/.dev    ## format and check, changing files
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Chromium comes from the system. Where this account may not install it, the
-# browser tests say that they were skipped; with CI set, nothing is skipped.
-browser:
-	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
-	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium fonts-noto-core >/dev/null; } || \
-	  echo "no Chromium here and no right to install it: the browser tests will be skipped"
+# Chromium and SpamAssassin come from the system. Where this account may not
+# install them, their tests say that they were skipped; with CI set, nothing is.
+system:
+	@{ command -v chromium || command -v google-chrome; } >/dev/null && command -v spamassassin >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium fonts-noto-core spamassassin >/dev/null; } || \
+	  echo "Chromium or SpamAssassin is not here and may not be installed: their tests will be skipped"
 
 bench: $(VENV)/.dev    ## ratios against peers and limits
 	$(BIN)/python -m bench

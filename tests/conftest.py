@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import os
 import shutil
 import socket
 import tempfile
@@ -148,3 +149,39 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     made = open_store(request.getfixturevalue("postgres_url"))
     yield made
     made.close()
+
+
+def program(*names: str) -> str:
+    """The path of a program of the system. Without it the test is skipped and says so; on CI it fails."""
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        words = f"{names[0]} is not on this machine (make system installs it where it may)"
+        if os.environ.get("CI"):
+            pytest.fail(words)
+        pytest.skip(words)
+    return found
+
+
+CHROMIUM_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The system's Chromium; without one the tests are skipped, on CI they fail.
+
+    One for the whole run: Playwright's sync API may be opened once in a process.
+    """
+    path = program("chromium", "chromium-browser", "google-chrome")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_ARGUMENTS))
+        yield browser
+        browser.close()

@@ -1,14 +1,13 @@
-"""What a spam filter thinks of the whole message. Offline; where SpamAssassin is installed."""
+"""What a spam filter thinks of the whole message. Offline."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 
-import pytest
+from tests.conftest import program
 from tests.issue import kit
 
 from newsletter.config import Settings
@@ -24,7 +23,6 @@ RECEIVED = (
 )
 
 
-@pytest.mark.skipif(not shutil.which("spamassassin"), reason="SpamAssassin is not installed")
 def test_a_spam_filter_finds_nothing_in_the_letter(publication: Callable[..., Settings]) -> None:
     toml = kit.TOML.replace("http://127.0.0.1:8000", "https://letter.kupov-clinic.de")
     toml = toml.replace("letter.letter.example.org", "letter.kupov-clinic.de")
@@ -46,7 +44,7 @@ def test_a_spam_filter_finds_nothing_in_the_letter(publication: Callable[..., Se
             + b"\n"
         )
     judged = subprocess.run(
-        ["spamassassin", "--mbox", "-L", "-t", "-x", "-p", "/dev/null"],
+        [program("spamassassin"), "--mbox", "-L", "-t", "-x", "-p", "/dev/null"],
         input=box,
         capture_output=True,
         check=True,
