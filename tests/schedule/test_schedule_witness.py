@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from newsletter.delivery.ledger import clock
 from newsletter.errors import CouldNotRun
 from newsletter.files import write_atomic
 from newsletter.schedule.witness import Seen, Standing, Witness, adopt, judge
 from newsletter.store import Store, open_store
+from newsletter.store.restored import mark_restored
 
 HERE = Seen("a", "2026-11", 7)
 
@@ -24,6 +26,7 @@ HERE = Seen("a", "2026-11", 7)
         (HERE, HERE, Standing.AGREES),
         (Seen("a", "2026-11", 6), HERE, Standing.AGREES),
         (Seen("a", "2026-11", 8), HERE, Standing.BEHIND),
+        (Seen("a", "2026-11", 7, 1), HERE, Standing.BEHIND),  # one mail of the same batch
         (Seen("a", "2026-12", 7), HERE, Standing.AGREES),  # adopted; the period is a floor
         (Seen("b", "2026-11", 7), HERE, Standing.STRANGER),
     ],
@@ -75,6 +78,53 @@ def test_a_witness_that_cannot_be_read_is_no_missing_one(
     with pytest.raises(CouldNotRun) as stopped:
         witness.insist(sqlite_store)
     assert code(stopped.value) == "NL703"
+
+
+DAMAGED = [
+    b"",
+    b"[]",
+    b"null",
+    b"[" * 100_000,
+    b"\xff\xfe",
+    b'{"store": "a", "last": null, "clock": 1',
+    b'{"store": "a", "last": null, "clock": 1}',
+    b'{"store": "a", "last": null, "clock": 1, "begun": 0, "more": 1}',
+    b'{"store": "a", "last": "soon", "clock": 1, "begun": 0}',
+    b'{"store": 7, "last": null, "clock": 1, "begun": 0}',
+    b'{"store": "a", "last": null, "clock": "1", "begun": 0}',
+    b'{"store": "a", "last": null, "clock": true, "begun": 0}',
+    b'{"store": "a", "last": null, "clock": 1e400, "begun": 0}',
+    b'{"store": "a", "last": null, "clock": -1, "begun": 0}',
+    b'{"store": "a", "last": null, "clock": 99999999999999999999, "begun": 0}',
+]
+
+
+@pytest.mark.parametrize("told", DAMAGED, ids=range(len(DAMAGED)))
+def test_a_damaged_witness_stops_the_send_and_adopt_goes_on_without_it(
+    sqlite_store: Store, witness: Witness, now: dt.datetime, told: bytes
+) -> None:
+    with sqlite_store.write() as tx:
+        clock.advance(tx)
+    witness.path.parent.mkdir()
+    write_atomic(witness.path, told)
+    with pytest.raises(CouldNotRun) as stopped:
+        witness.insist(sqlite_store)
+    assert code(stopped.value) == "NL703"
+    adopt(sqlite_store, witness, now)
+    assert witness.insist(sqlite_store).clock == 2
+
+
+def test_a_restored_store_sends_nothing_until_it_is_adopted_even_without_a_witness(
+    sqlite_store: Store, witness: Witness, now: dt.datetime
+) -> None:
+    with sqlite_store.write() as tx:
+        mark_restored(tx)
+    with pytest.raises(CouldNotRun) as stopped:
+        witness.insist(sqlite_store)
+    assert code(stopped.value) == "NL702"
+    assert not witness.path.exists()
+    adopt(sqlite_store, witness, now)
+    witness.insist(sqlite_store)
 
 
 def test_another_store_s_witness_is_refused_until_this_store_is_adopted(

@@ -11,6 +11,7 @@ import pytest
 
 from newsletter.errors import CouldNotRun
 from newsletter.store import Store, backup, open_store
+from newsletter.store.restored import forget_restored, was_restored
 from newsletter.subscribers import address, consent, people, restoring, suppression
 from newsletter.subscribers.journal import Journal, Kind
 from newsletter.subscribers.people import Asked, Outcome, Person
@@ -147,3 +148,17 @@ def test_a_restore_that_fails_leaves_nothing(
     with pytest.raises(CouldNotRun):
         restoring.restore(empty, path, identity, journal)
     assert empty.id == before
+
+
+def test_a_restored_store_says_so_until_it_is_adopted(
+    vault: Vault, subscribe: Callable[..., str], save: Callable[[], Path],
+    empty: Store, identity: Path, journal: Journal,
+) -> None:  # fmt: skip
+    subscribe("anna@example.org")
+    restoring.restore(empty, save(), identity, journal)
+    with empty.read() as tx:
+        assert was_restored(tx)
+    with empty.write() as tx:
+        forget_restored(tx)
+    with empty.read() as tx:
+        assert not was_restored(tx)

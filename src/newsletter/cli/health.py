@@ -133,13 +133,14 @@ def _people(house: House) -> Seen:
 
 def _witness(house: House) -> Seen:
     from newsletter.schedule.witness import Standing, judge, look
+    from newsletter.store.restored import was_restored
 
     if _nobody(house):
         return Seen("witness", "nothing was sent yet")
     witness = _witness_of(house)
     with house.store.read() as tx:
-        here = look(tx)
-    standing = judge(witness.read(), here)
+        here, restored = look(tx), was_restored(tx)
+    standing = judge(witness.read(), here, restored=restored)
     if standing not in (Standing.AGREES, Standing.FIRST):
         witness.insist(house.store)  # raises, with the reason and the way out
     if standing is Standing.FIRST:

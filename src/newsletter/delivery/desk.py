@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection
 
 from newsletter.delivery import ledger
 from newsletter.delivery.ledger import LEASE, Job, Lane, whereabouts
+from newsletter.delivery.ledger.tally import Tally
 from newsletter.delivery.outcome import Envelope, Kind, Outcome, Stage, Transport, boot_seconds
 from newsletter.delivery.press import Press
 from newsletter.delivery.report import Pace, Progress, Report, Stop
@@ -95,6 +96,8 @@ class Desk:
             ledger.recover(tx, here, self.clock())
             ledger.register(tx, self.sender, here, self.clock())
             self.total = sum(ledger.waiting(tx, lane, self.clock()) for lane in self.lanes)
+            mine = ledger.tally.path_of(tx, self.sender)
+        self.tally = Tally(mine)
         try:
             self._hire()
             self._watch()
@@ -168,10 +171,11 @@ class Desk:
                         states.append(State.EXCLUDED)
             self.ended.update(state for state in states if state is not None)
             self.unsettled = []
-            for ask, job, ok in zip(hungry, jobs, begun, strict=False):
+            going = list(zip(hungry, jobs, begun, strict=False))
+            self.flying |= {ask.worker: job for ask, job, ok in going if ok}
+            self.tally.add(sum(begun))
+            for ask, job, ok in going:
                 ask.answer = Order(job, dot_before) if ok else Rest(0)
-                if ok:
-                    self.flying[ask.worker] = job
         for ask in asks:
             ask.answered = True
 
@@ -275,6 +279,7 @@ class Desk:
                 self.ended.update(state for state in states if state is not None)
                 ledger.return_(tx, self.sender)
                 ledger.sign_off(tx, self.sender)
+            self.tally.end()
         self._tell()
 
     def _report(self) -> Report:

@@ -82,7 +82,8 @@ def go_on(
             return None
         press.load(tx, period)
     delivery = parts.settings.delivery
-    return loop.send(
+    witness = witness_of(parts)
+    report = loop.send(
         parts.store,
         press,
         parts.transport,
@@ -91,5 +92,7 @@ def go_on(
         clock=parts.clock,
         stop=stop,
         progress=progress,
-        witness=witness_of(parts).tick,
+        witness=witness.tick,
     )
+    witness.record(parts.store)
+    return report

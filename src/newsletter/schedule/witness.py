@@ -1,18 +1,26 @@
 """The witness: a small file beside the database, outside its backup, that remembers how far we were.
 
-    {"store": ..., "last": "2026-12", "clock": 41, "settled": 1998}
+    {"store": ..., "last": "2026-12", "clock": 41, "begun": 1998}
 
 A restored or copied database does not know what it sent since. The witness
 does: `clock` is the ledger's clock, which grows with every opening and every
-batch of claims and is written here before the batch's first message leaves. So
-a database that is behind by a single batch is told, and refuses to send, until
-`adopt` has put everybody who was still waiting in doubt.
+batch of claims and is written here before the batch's first message leaves;
+`begun` counts the tries that were begun, and is written when a run ends. So a
+database that is behind by a single batch, or by a single mail of a run that
+ended, is told, and refuses to send, until `adopt` has put everybody who was
+still waiting in doubt. What was restored says so itself (`store.restored`),
+and a copy put back after a sender was killed is told by ledger/tally.py.
+
+Tries and not settled rows are counted, because the operator's word and a late
+answer may take a row out of the settled ones, and nothing takes a try back:
+erasure and retention leave the ledger's rows where they are.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -21,17 +29,21 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from newsletter.delivery import ledger
-from newsletter.delivery.states import SETTLED
 from newsletter.errors import CouldNotRun, Finding
 from newsletter.files import write_atomic
 from newsletter.store import Store
+from newsletter.store.restored import forget_restored, was_restored
 from newsletter.store.schema import identity
 from newsletter.store.tables import deliveries, issues
+
+MOST = 2**53
+"""No number in the witness is larger: JSON's own limit for whole numbers (RFC 8259 §6)."""
+PERIOD = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """How far a store is, or was. `clock` decides; `settled` is for people.
+    """How far a store is, or was. A store with less of `clock` or `begun` than its witness is behind.
 
     `last` is the last period that was opened, by this store or by one it was
     adopted after: no period up to it is opened again.
@@ -40,7 +52,7 @@ class Seen:
     store: str
     last: str | None
     clock: int
-    settled: int = 0
+    begun: int = 0
 
 
 class Standing(StrEnum):
@@ -56,13 +68,15 @@ class Standing(StrEnum):
     """The store was restored: the witness saw more than it knows."""
 
 
-def judge(seen: Seen | None, store: Seen) -> Standing:
-    """What the witness has to say about the store. Pure."""
+def judge(seen: Seen | None, store: Seen, *, restored: bool = False) -> Standing:
+    """What the witness has to say about the store; `restored`: nobody has adopted it since. Pure."""
+    if restored:
+        return Standing.BEHIND
     if seen is None:
         return Standing.MISSING if store.clock or store.last else Standing.FIRST
     if seen.store != store.store:
         return Standing.STRANGER
-    if seen.clock > store.clock:
+    if seen.clock > store.clock or seen.begun > store.begun:
         return Standing.BEHIND
     return Standing.AGREES
 
@@ -80,10 +94,10 @@ class Witness:
             CouldNotRun: NL703, it cannot be read.
         """
         try:
-            return Seen(**json.loads(self.path.read_text("utf-8")))
+            return _parsed(json.loads(self.path.read_text("utf-8")))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise CouldNotRun(
                 Finding(
                     "NL703",
@@ -111,6 +125,7 @@ class Witness:
         if before is not None and before.store == now.store:
             last = max(before.last or "", now.last or "") or None
             now = replace(now, last=last, clock=max(before.clock, now.clock))
+            now = replace(now, begun=max(before.begun, now.begun))
         self.write(now)
         return now
 
@@ -122,9 +137,9 @@ class Witness:
                 another store's, NL703 it cannot be read.
         """
         with store.read() as tx:
-            now = look(tx)
+            now, restored = look(tx), was_restored(tx)
         seen = self.read()
-        match judge(seen, now):
+        match judge(seen, now, restored=restored):
             case Standing.AGREES:
                 assert seen is not None
                 return seen
@@ -136,43 +151,64 @@ class Witness:
 
 def look(tx: Connection) -> Seen:
     """Where the store is."""
-    settled = tx.scalar(
-        sa.select(sa.func.count())
-        .select_from(deliveries)
-        .where(deliveries.c.state.in_([state.value for state in SETTLED]))
-    )
+    begun = tx.scalar(sa.select(sa.func.coalesce(sa.func.sum(deliveries.c.attempts), 0)))
     last = tx.scalar(sa.select(sa.func.max(issues.c.period)))
-    return Seen((identity(tx) or b"").hex(), last, ledger.clock.read(tx), settled or 0)
+    return Seen((identity(tx) or b"").hex(), last, ledger.clock.read(tx), int(begun or 0))
 
 
 def adopt(store: Store, witness: Witness, now: dt.datetime) -> int:
     """The operator's word that this store is the one to go on with; how many readers are in doubt now.
 
-    Everybody who was waiting may have been served by what the store forgot.
+    Everybody who was waiting may have been served by what the store forgot. A
+    witness that cannot be read saw nothing.
     """
-    seen = witness.read()
+    try:
+        seen = witness.read()
+    except CouldNotRun:
+        seen = None
     with store.write() as tx:
-        here = look(tx)
-        standing = judge(seen, here)
+        standing = judge(seen, look(tx), restored=was_restored(tx))
         doubted = 0
-        if standing in (Standing.BEHIND, Standing.MISSING, Standing.STRANGER):
+        if standing not in (Standing.AGREES, Standing.FIRST):
             doubted = ledger.doubt_everything(tx, now)
             ledger.clock.advance(tx, seen.clock if seen else None)
-    if seen is not None and seen.store != here.store:
-        witness.write(replace(here, last=max(seen.last or "", here.last or "") or None))
-    witness.record(store)
+        forget_restored(tx)
+        here = look(tx)
+    last = max((seen and seen.last) or "", here.last or "") or None
+    witness.write(replace(here, last=last))
     return doubted
+
+
+def _parsed(told: object) -> Seen:
+    """What the witness file says.
+
+    Raises:
+        ValueError: it is not what `write` writes.
+    """
+    match told:
+        case {"store": str(store), "last": str() | None as last, "clock": clock, "begun": begun}:
+            numbers = all(type(each) is int and 0 <= each <= MOST for each in (clock, begun))
+            period = last is None or PERIOD.fullmatch(last)
+            if len(told) == 4 and store and numbers and period:
+                return Seen(store, last, clock, begun)
+    raise ValueError("no witness")
 
 
 def _finding(standing: Standing, seen: Seen | None, store: Seen) -> Finding:
     adopt = "`newsletter doctor --adopt` takes it over, and puts everybody who was waiting in doubt"
     match standing:
         case Standing.BEHIND:
-            assert seen is not None
+            if seen is None or judge(seen, store) is not Standing.BEHIND:
+                return Finding(
+                    "NL702",
+                    "the database was restored from a backup, and may lack what was sent since",
+                    help=f"nothing is sent from it until {adopt}",
+                )
             return Finding(
                 "NL702",
                 f"the database is behind its witness: it knows {store.last or 'no issue'} at step "
-                f"{store.clock}, the witness saw {seen.last or 'no issue'} at step {seen.clock}",
+                f"{store.clock}, try {store.begun}; the witness saw {seen.last or 'no issue'} at step "
+                f"{seen.clock}, try {seen.begun}",
                 help=f"it was restored or is a copy; nothing is sent from it until {adopt}",
             )
         case Standing.MISSING:

@@ -1,6 +1,6 @@
 """A backup becomes the store again, and nobody who left or was erased since comes back.
 
-    one write: backup -> tables -> journal replayed from its beginning -> commit
+    one write: backup -> tables -> "restored" -> journal replayed from its beginning -> commit
 
 What was sent since the backup is the witness's business (`schedule`).
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from newsletter.store import Store, backup
+from newsletter.store.restored import mark_restored
 from newsletter.subscribers.journal import Journal, Replayed
 
 Progress = Callable[[int, int, str], None]
@@ -35,4 +36,5 @@ def restore(
     """
     with store.write() as tx:
         rows = backup.read_into(tx, path, identity, progress=progress)
+        mark_restored(tx)
         return Restored(rows, journal.replay(tx))

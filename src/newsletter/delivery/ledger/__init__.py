@@ -4,7 +4,7 @@ Pure states in delivery/states.py; here are the guarded UPDATEs. Each takes the
 caller's transaction (`tx`), except `open_issue`, which owns its own.
 """
 
-from newsletter.delivery.ledger import clock
+from newsletter.delivery.ledger import clock, tally
 from newsletter.delivery.ledger.claims import (
     begin,
     claim,
@@ -61,5 +61,6 @@ __all__ = [
     "settle",
     "sign_off",
     "sums",
+    "tally",
     "waiting",
 ]

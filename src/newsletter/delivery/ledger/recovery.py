@@ -4,6 +4,7 @@ its life       CLAIMED    SENDING
 alive          -          -
 died           QUEUED     IN_DOUBT
 power lost     IN_DOUBT   IN_DOUBT    its SENDING may have been lost unsynced
+put back       IN_DOUBT   IN_DOUBT    this is a copy from before its last mails (tally.py)
 out of sight   IN_DOUBT   IN_DOUBT    and only when its lease has run out
 """
 
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from newsletter.delivery.ledger import whereabouts
+from newsletter.delivery.ledger import tally, whereabouts
 from newsletter.delivery.ledger.whereabouts import Life, Whereabouts, life_of
 from newsletter.delivery.states import PENDING, State
 from newsletter.store.tables import deliveries, notices, senders
@@ -35,6 +36,7 @@ class Recovered:
 
 def register(tx: Connection, sender: str, ours: Whereabouts, now: dt.datetime) -> None:
     """Write down who is sending, before the first claim."""
+    tally.start(tx, sender)
     tx.execute(
         sa.insert(senders).values(
             claim_id=sender,
@@ -73,6 +75,8 @@ def recover(
         life = life_of(other, ours, started)
         if life is Life.ALIVE or (life is Life.OUT_OF_SIGHT and row.lease_until > now):
             continue
+        if life is Life.DIED and tally.is_put_back(tx, row.claim_id):
+            life = Life.PUT_BACK
         for table in (deliveries, notices):
             if life is Life.DIED:
                 back += _move(tx, table, row.claim_id, State.CLAIMED, State.QUEUED, None, now)

@@ -20,6 +20,8 @@ class Life(StrEnum):
     """Its process is gone, its host's memory is not: every commit it made is still there."""
     POWER_LOST = "power lost"
     """Its host was started anew: its last unsynced commits may be lost."""
+    PUT_BACK = "put back"
+    """Its process is gone, and this database is a copy that lacks its last commits."""
     OUT_OF_SIGHT = "out of sight"
     """On another host, or in another container: only its lease tells."""
 
