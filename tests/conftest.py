@@ -39,6 +39,11 @@ list_id = "letter.letter.example.org"
 """
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: Playwright's event loop stays, and `asyncio.run` refuses beside it."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def no_road_out() -> Iterator[None]:
     """Refuse every connection that is not to this machine, for the whole run."""
