@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from delivery_house import House
+from delivery_house import House, smtp
+from scripted_relay import Step, relay
 
 from newsletter.delivery import departure
-from newsletter.store.tables import subscribers, suppressions
+from newsletter.store.tables import attempts, deliveries, subscribers, suppressions
 from newsletter.subscribers.journal import Journal, Kind
 
 
@@ -84,3 +85,23 @@ def test_the_journal_is_written_before_the_database_is_touched(
     with pytest.raises(FileNotFoundError):
         departure.leave(house.store, full, link_of(house, reader), house.now, "page")
     assert house.states() == {reader: "queued"}
+
+
+def test_erasing_takes_what_mail_servers_said_and_leaves_that_it_was_tried(
+    house: House, journal: Journal
+) -> None:
+    gone, stays = house.readers(2)
+    house.open()
+    with relay({Step.RCPT: "550 5.1.1 user unknown"}) as server:
+        house.send(smtp(server))
+    departure.erase(house.store, journal, gone, house.now)
+    with house.store.read() as tx:
+        said = tx.execute(
+            sa.select(deliveries.c.subscriber_id, attempts.c.reply, attempts.c.code).join_from(
+                attempts, deliveries, deliveries.c.id == attempts.c.delivery_id
+            )
+        ).all()
+    assert {tuple(row) for row in said} == {
+        (gone, None, 550),
+        (stays, "5.1.1 user unknown", 550),
+    }

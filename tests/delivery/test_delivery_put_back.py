@@ -50,7 +50,7 @@ def put_back(house: House, copied: Path) -> None:
     Path(f"{file}-shm").unlink(missing_ok=True)
     for end in ENDS:
         shutil.copyfile(copied / f"copy{end}", f"{file}{end}")
-        os.chmod(f"{file}{end}", 0o600)
+        Path(f"{file}{end}").chmod(0o600)
     assert file.stat().st_ino == inode
     house.store = open_store(f"sqlite:///{file}")
 

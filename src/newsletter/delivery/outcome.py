@@ -39,7 +39,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`code` is the RFC 5321 reply, `enhanced` the RFC 3463 status, `reply` the words with addresses cut out."""
+    """`code` is the RFC 5321 reply, `enhanced` the RFC 3463 status, `reply` those of its words that name nobody."""
 
     kind: Kind
     stage: Stage

@@ -1,4 +1,4 @@
-"""SMTP replies: parse them, judge them, cut people out of them. Pure.
+"""SMTP replies: parse them, judge them, let nobody in that they name. Pure.
 
     stage x code -> Kind        the whole policy is `judge`
 
@@ -18,10 +18,30 @@ MOST_LINES = 100
 
 _LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?!\S)", re.ASCII)
-_ADDRESS = re.compile(r"<?[^\s<>@]+@[^\s<>]+>?")
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
+_AROUND = "()[]<>.,:;!?'\""
 KEPT = 200
 """Characters of a reply that are worth keeping."""
+
+WORDS = frozenset(
+    """
+    a access account address after again all allowed an and another any are at authenticated
+    authentication available bad be because been before blacklisted blocked blocklist box busy by
+    bytes cannot certificate closed closing command connection connections content could credentials
+    data deferred delayed delivery denied disabled disk dmarc dkim dns does domain due
+    encryption error exceeded exceeds exist exists expired failed failure for found from full
+    greylisted greylisting has have helo host identity in inactive internal invalid is later
+    limit limited line local lookup loop mail mailbox many message messages missing must
+    no not now of off ok on open or out over permanent permission permitted please policy
+    possible problem processing protocol queue queued quota rate received recipient
+    recipients refused rejected relay relaying reputation required resources reverse route
+    sender sending sent server service session size slow space spam spf started starttls storage
+    such suspended system taken temporarily temporary terminated the this throttled timeout tls to too
+    transaction try unable unavailable undeliverable unexpected unknown unreachable unroutable
+    unsolicited user users username using valid verification verify via virus was while
+    with you your
+    """.split()  # noqa: SIM905 - a page of words, not a column
+)
+"""What may be kept of a reply: what mail servers say, and nothing that names anybody."""
 
 OUR_STAGES = frozenset({Stage.GREETING, Stage.HELLO, Stage.STARTTLS, Stage.AUTH, Stage.MAIL})
 """A 5yz here is about us: no reader was named yet."""
@@ -80,20 +100,28 @@ def nonsense(stage: Stage) -> Kind:
     return Kind.IN_DOUBT if stage is Stage.TERMINATOR else Kind.DEFERRED
 
 
-def outcome(stage: Stage, reply: Reply, recipient: str = "") -> Outcome:
+def outcome(stage: Stage, reply: Reply) -> Outcome:
     return Outcome(
         judge(stage, reply.code, reply.enhanced),
         stage,
         reply.code,
         reply.enhanced,
-        scrub(reply.text, recipient),
+        scrub(reply.text),
     )
 
 
-def scrub(text: str, recipient: str = "") -> str:
-    """The server's words without any address, and without the recipient's local part."""
-    text = _ADDRESS.sub("(address)", _UNPRINTABLE.sub(" ", text))
-    local = recipient.partition("@")[0]
-    if local and local.lower() in text.lower():  # a pattern for each reader would be compiled anew
-        text = re.sub(rf"(?<!\w){re.escape(local)}(?!\w)", "(address)", text, flags=re.IGNORECASE)
-    return text[:KEPT].strip()
+def scrub(text: str) -> str:
+    """The server's words that are on our list; whatever else it said is "…".
+
+    A server repeats an address in any spelling it likes: without its tag,
+    percent-encoded, in quotes, the domain alone. So nothing is cut out; only
+    what cannot be part of a name is let in, and an enhanced status in front.
+    """
+    found = _ENHANCED.match(text)
+    kept = [found[0]] if found else []
+    for token in text[found.end() if found else 0 :].split():
+        word = token.strip(_AROUND).lower()
+        said = word if word in WORDS else "…"
+        if said != "…" or kept[-1:] != ["…"]:
+            kept.append(said)
+    return " ".join(kept)[:KEPT]

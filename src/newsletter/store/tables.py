@@ -246,7 +246,7 @@ attempts = sa.Table(
     sa.Column("stage", sa.Text, nullable=False),
     sa.Column("code", sa.Integer, comment="RFC 5321 reply code"),
     sa.Column("enhanced", sa.Text, comment="RFC 3463 status"),
-    sa.Column("reply", sa.Text, comment="the server's words, addresses cut out"),
+    sa.Column("reply", sa.Text, comment="those of the server's words that name nobody"),
     comment="What each try came to.",
 )  # fmt: skip
 

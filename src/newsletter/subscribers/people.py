@@ -318,9 +318,13 @@ def erase(tx: Connection, subscriber_id: str, now: dt.datetime) -> bool:
 
 
 def remove(tx: Connection, subscriber_id: str) -> None:
-    """Take the row out: the sealed address is overwritten first, so no page keeps it."""
+    """Take the row out: the sealed address is overwritten first, so no page keeps it.
+
+    What mail servers said about the person goes too; that it was tried stays.
+    """
     sealed = tx.execute(rows.SEALED, {"who": subscriber_id}).scalar() or b""
     tx.execute(rows.RESEAL, {"who": subscriber_id, "sealed": secrets.token_bytes(len(sealed))})
+    tx.execute(rows.FORGET_REPLIES, {"who": subscriber_id})
     tx.execute(rows.DELETE, {"who": subscriber_id})
 
 

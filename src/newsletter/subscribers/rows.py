@@ -74,6 +74,20 @@ DATA_MAILED_SINCE = sa.select(notices.c.id).where(
     notices.c.kind == "data",
     notices.c.made_at > _p("since"),
 )
+FORGET_REPLIES = (
+    tables.attempts.update()
+    .where(
+        tables.attempts.c.delivery_id.in_(
+            sa.union_all(
+                sa.select(tables.deliveries.c.id).where(
+                    tables.deliveries.c.subscriber_id == _p("who")
+                ),
+                sa.select(notices.c.id).where(notices.c.subscriber_id == _p("who")),
+            )
+        )
+    )
+    .values(reply=None)
+)
 MAILED_AT = sa.select(notices.c.settled_at).where(
     notices.c.subscriber_id == _p("who"),
     notices.c.confirmation_id == _p("name"),

@@ -155,7 +155,7 @@ class Talk(smtplib.SMTP):
             if command is RESET and reply.code != 250:
                 raise Nonsense
             if bad is None and not _goes_on(stage, reply):
-                bad = replies.outcome(stage, reply, envelope.recipient)
+                bad = replies.outcome(stage, reply)
                 if reply.code == 421 or not written:
                     return bad
             elif bad is not None and stage is Stage.DATA and reply.code == 354:
@@ -192,7 +192,7 @@ class Talk(smtplib.SMTP):
                 self.stage = Stage.TERMINATOR
             sent += self.sock.send(chunk)
         reply = self._reply()
-        outcome = replies.outcome(Stage.TERMINATOR, reply, envelope.recipient)
+        outcome = replies.outcome(Stage.TERMINATOR, reply)
         self.goes_on = outcome.kind is not Kind.IN_DOUBT
         self.stage = Stage.MAIL
         return outcome

@@ -29,7 +29,10 @@ def upgrade() -> None:
         sa.Column("code", sa.Integer(), nullable=True, comment="RFC 5321 reply code"),
         sa.Column("enhanced", sa.Text(), nullable=True, comment="RFC 3463 status"),
         sa.Column(
-            "reply", sa.Text(), nullable=True, comment="the server's words, addresses cut out"
+            "reply",
+            sa.Text(),
+            nullable=True,
+            comment="those of the server's words that name nobody",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_attempts")),
         comment="What each try came to.",
