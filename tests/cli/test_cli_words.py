@@ -221,3 +221,16 @@ def test_quiet_is_silent_on_success(letter: Path, newsletter: Newsletter) -> Non
     ran = newsletter("check", "--quiet")
 
     assert (ran.code, ran.out, ran.err) == (0, "", "")
+
+
+@pytest.mark.parametrize("title", ["A letter " * 60, "A \u202eletter", "A \x07 letter", "A \udcff"])
+def test_no_article_is_begun_that_check_would_refuse(
+    letter: Path, newsletter: Newsletter, title: str
+) -> None:
+    before = sorted(letter.rglob("content/articles/*"))
+    ran = newsletter("new", "article", title, "--id", "begun")
+
+    assert ran.code == 1
+    assert "error[NL213]" in ran.err or "error[NL208]" in ran.err
+    assert "Nothing was written." in ran.err
+    assert sorted(letter.rglob("content/articles/*")) == before

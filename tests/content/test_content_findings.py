@@ -537,3 +537,54 @@ def test_a_letter_missing_in_one_language_is_told(publication: Make) -> None:
 
 def test_an_empty_consent_wording_is_told(publication: Make, now: dt.datetime) -> None:
     only(found(publication, now, {"content/consent/en/1.md": " \n"}), "NL233")
+
+
+@pytest.mark.parametrize(
+    "alias",
+    [
+        "/",
+        "/index.html",
+        "/ru/",
+        "/robots.txt",
+        "/sitemap.xml",
+        "/404.html",
+        "/atom.xml",
+        "/ru/rss.xml",
+        "/topics/cells/feed.json",
+        "/assets/x.html",
+        "/forms/ask.js",
+        "/subscribe",
+        "/de/subscribe/",
+        "/confirm/x",
+        "/leave/x",
+        "/preferences/x",
+        "/data/",
+        "/challenge",
+        "/issues/2026-11/",
+        "/ru/issues/",
+        "/articles/",
+        "/articles/index.html",
+        "/topics/cells/",
+        "/articles/cells/index.html",
+    ],
+)
+def test_an_old_address_never_stands_before_one_of_ours(
+    publication: Make, now: dt.datetime, alias: str
+) -> None:
+    files = {
+        "content/topics.toml": '[cells]\nen = "Cells"\nru = "Клетки"\nde = "Zellen"\n',
+        "content/articles/cells.en.md": article(f"aliases: [{alias}]"),
+    }
+    finding = only(found(publication, now, files), "NL210")
+
+    assert finding.where is not None
+    assert (finding.where.path, finding.where.line) == ("content/articles/cells.en.md", 6)
+
+
+@pytest.mark.parametrize("alias", ["/articles/old-cells/", "/blog/2019/cells.html", "/cells/"])
+def test_an_old_address_of_the_articles_own_is_kept(
+    publication: Make, now: dt.datetime, alias: str
+) -> None:
+    files = {"content/articles/cells.en.md": article(f"aliases: [{alias}]")}
+
+    assert found(publication, now, files) == []

@@ -238,3 +238,15 @@ def test_a_drawing_made_to_harm_its_reader_is_a_finding(
     findings = shown(publication, now, "a.svg", drawing.encode())
 
     assert {finding.code for finding in findings} <= {"NL228"}
+
+
+@pytest.mark.parametrize("tags", ["<g>", "<svg>", "<g>text", "<nothing>"])
+def test_a_drawing_nested_twenty_thousand_deep_is_a_finding(
+    publication: Make, now: dt.datetime, tags: str
+) -> None:
+    end = f"</{tags[1:].partition('>')[0]}>"
+    deep = f'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9">{tags * 20_000}{end * 20_000}</svg>'
+
+    findings = shown(publication, now, "deep.svg", deep.encode())
+
+    assert [finding.code for finding in findings] == ["NL228"]

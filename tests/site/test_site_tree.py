@@ -251,6 +251,10 @@ def test_a_patient_build_waits_for_the_other_one(
         ("a\n{% include '../../newsletter.toml' %}\n", "NL302", None),
         ("a\n{% include '/etc/passwd' %}\n", "NL302", None),
         ("{% include 'nothing.html' %}\n", "NL302", None),
+        ("a\n{% for i in range(10**12) %}{% endfor %}\n", "NL301", 2),
+        ("a\n{{ 10.0 ** 1000 }}\n", "NL301", 2),
+        ("a\n{{ [].pop() }}\n", "NL301", 2),
+        ("a\n{{ 'x'.encode('nonsense') }}\n", "NL301", 2),
     ],
 )
 def test_a_template_with_a_fault_is_shown_and_nothing_is_published(

@@ -15,7 +15,7 @@ import typer
 
 from newsletter.cli.desk import Desk, data, desk_of, examples, now
 from newsletter.cli.lazy import group
-from newsletter.errors import CouldNotRun, Finding, Where
+from newsletter.errors import CouldNotRun, Finding, Findings, Level, Where
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -91,7 +91,9 @@ def article(
         )
     today = now().astimezone(settings.publication.time_zone).date()
     path = f"content/articles/{name}.{tag}.md"
-    _write(settings, {path: article_text(settings, title, today, draft=draft)})
+    text = article_text(settings, title, today, draft=draft)
+    _insist(settings, text, path, name, tag)
+    _write(settings, {path: text})
     data(path)
     _next(desk, f"write in it, then: newsletter build{' --drafts' if draft else ''}")
 
@@ -118,6 +120,20 @@ def issue(
     for path in files:
         data(path)
     _next(desk, f"write in it, then: newsletter issue draft {chosen}")
+
+
+def _insist(settings: Settings, text: str, path: str, name: str, tag: str) -> None:
+    """Refuse to write an article that `check` would refuse to read."""
+    from newsletter.content import article as articles
+    from newsletter.content import source
+
+    parsed, findings = source.decode(path, text.encode("utf-8", "surrogateescape"))
+    if parsed is not None:
+        zone, health = settings.publication.time_zone, settings.publication.subject == "health"
+        findings += articles.read(parsed, name, tag, zone, health=health)[1]
+    wrong = [finding for finding in findings if finding.level is Level.ERROR]
+    if wrong:
+        raise Findings(wrong, "Nothing was written.")
 
 
 def _next(desk: Desk, words: str) -> None:

@@ -29,8 +29,16 @@ _TAKEN = {
     "confirm",
     "preferences",
     "data",
+    "challenge",
+    "forms",
 }
 """First parts of addresses that the site and the forms use themselves."""
+
+_OURS = (_TAKEN - {"articles", "topics", "authors"}) | {"subscribe"}
+"""First parts below which nobody's old address can be. An article may have moved within articles/."""
+
+_FILES = {*urls.FEEDS.values(), "robots.txt", "sitemap.xml", "404.html"}
+"""Last parts of addresses that machines ask for by name."""
 
 
 def everything(
@@ -38,7 +46,7 @@ def everything(
 ) -> list[Finding]:
     """Every finding between texts; those of a draft are warnings."""
     findings = [
-        *_addresses(root, gathered, languages),
+        *_addresses(root, gathered, languages, topics),
         *_unknown_topics(root, gathered, topics),
         *_broken_links(gathered, languages, topics),
         *_translations(root, gathered, languages),
@@ -56,7 +64,9 @@ def _texts(gathered: Gathered) -> list[Article | Page]:
     return [*gathered.articles, *gathered.pages]
 
 
-def _addresses(root: Path, gathered: Gathered, languages: tuple[str, ...]) -> Iterator[Finding]:
+def _addresses(
+    root: Path, gathered: Gathered, languages: tuple[str, ...], topics: Topics
+) -> Iterator[Finding]:
     """Two texts may not have one address, nor a page an address of ours."""
     owners: dict[str, str] = {}
     for text in sorted(_texts(gathered), key=lambda one: one.source.path):
@@ -84,8 +94,15 @@ def _addresses(root: Path, gathered: Gathered, languages: tuple[str, ...]) -> It
     aliases: dict[str, str] = {}
     for article in gathered.articles:
         for alias in article.aliases:
-            other = owners.get(alias) or aliases.get(alias)
-            if other:
+            other = owners.get(alias.removesuffix("index.html")) or aliases.get(alias)
+            if _is_ours(alias, languages, topics):
+                yield Finding(
+                    "NL210",
+                    f"the alias {alias} is an address the site uses itself",
+                    _in_front(root, article.source, alias.rstrip("/") or "aliases:"),
+                    help="take the alias out: what stands there must stay reachable",
+                )
+            elif other:
                 yield Finding(
                     "NL210",
                     f"the alias {alias} is the address of {other}",
@@ -93,6 +110,18 @@ def _addresses(root: Path, gathered: Gathered, languages: tuple[str, ...]) -> It
                     help="take the alias out, or change the other's `slug`",
                 )
             aliases.setdefault(alias, article.source.path)
+
+
+def _is_ours(alias: str, languages: tuple[str, ...], topics: Topics) -> bool:
+    """Whether a page at `alias` would stand before one of the site's own, or before a form."""
+    parts = [part for part in alias.removesuffix("index.html").split("/") if part]
+    if parts and parts[0] in languages[1:]:
+        del parts[0]
+    if len(parts) < 2 and (not parts or parts[0] in _TAKEN):
+        return True
+    if parts[0] == "topics" and parts[1] in topics:
+        return True
+    return parts[0] in _OURS or parts[-1] in _FILES
 
 
 def _unknown_topics(root: Path, gathered: Gathered, topics: Topics) -> Iterator[Finding]:

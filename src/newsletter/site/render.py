@@ -9,7 +9,6 @@ from jinja2 import (
     Environment,
     FileSystemLoader,
     StrictUndefined,
-    TemplateError,
     TemplateNotFound,
     TemplateSyntaxError,
 )
@@ -79,18 +78,16 @@ class Renderer:
                     )
                 ]
             ) from error
-        except (
-            TemplateError,
-            TypeError,
-            ValueError,
-            ZeroDivisionError,
-            KeyError,
-            AttributeError,
-            RecursionError,
-        ) as error:
+        except Findings:
+            raise
+        except Exception as error:  # noqa: BLE001 - a template is a program of somebody else's
             file, line = self._line(error, name)
             raise Findings(
-                [self._finding("NL301", f"the template failed: {error}", file, line)]
+                [
+                    self._finding(
+                        "NL301", f"the template failed: {error or type(error).__name__}", file, line
+                    )
+                ]
             ) from error
 
     def _line(self, error: BaseException, name: str) -> tuple[str, int | None]:
