@@ -183,7 +183,7 @@ def test_whatever_is_written_only_known_elements_come_out(body: str) -> None:
         assert not any(name.startswith("on") or name == "style" for name in element.attrib)
         href = element.get("href", "")
         assert not href or re.match(
-            r"(https?:|mailto:|tel:|#|article:|page:|topic:|issue:|home:|issues:|subscribe:|path:)",
+            r"(https?:|mailto:|tel:|#|article:|page:|topic:|issue:|home:|issues:|subscribe:|held:|path:)",
             href,
         )
     html = read.html()
@@ -211,6 +211,7 @@ def test_whatever_is_written_only_known_elements_come_out(body: str) -> None:
             "home",
             "issues",
             "subscribe",
+            "held",
             "path",
         },
         link_rel=None,

@@ -15,11 +15,13 @@ from playwright.sync_api import Browser
 from site_files import FILES, article
 from tests.conftest import TOML
 
-from newsletter import config, site
+from newsletter import config, resources, site
 
 pytestmark = pytest.mark.browser
 POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 """Stricter than what the web app sends: reading needs no script at all."""
+FORM_POLICY = f"{POLICY}; script-src 'self'; connect-src 'self'"
+"""Where a page holds the sign-up form, whose script solves a small sum."""
 RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 }
@@ -82,6 +84,29 @@ print("a long line of code that will not fit onto a telephone of three hundred a
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A rich site, served under the policy of our own web app."""
     root = tmp_path_factory.mktemp("letter")
+    out = root / "public"
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *values: Any, **names: Any) -> None:
+            super().__init__(*values, directory=str(out), **names)
+
+        def translate_path(self, path: str) -> str:
+            if path == "/forms/ask.js":
+                return str(resources.templates("web")[-1] / "ask.js")
+            return super().translate_path(path)
+
+        def end_headers(self) -> None:
+            place = Path(self.translate_path(self.path))
+            place = place / "index.html" if place.is_dir() else place
+            form = place.is_file() and b"<form" in place.read_bytes()
+            self.send_header("Content-Security-Policy", FORM_POLICY if form else POLICY)
+            super().end_headers()
+
+        def log_message(self, *values: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    origin = f"http://127.0.0.1:{server.server_port}"
     rich = article(
         "Rich",
         "topics: [cells]",
@@ -90,29 +115,16 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
     )
     for name, data in {
         **FILES,
-        "newsletter.toml": TOML,
+        "newsletter.toml": TOML.replace("http://127.0.0.1:8000", origin),
         "content/articles/rich.en.md": rich,
     }.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(str(data), "utf-8")
-    out = root / "public"
     site.build(config.load(root), dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC), out)
 
-    class Handler(SimpleHTTPRequestHandler):
-        def __init__(self, *values: Any, **names: Any) -> None:
-            super().__init__(*values, directory=str(out), **names)
-
-        def end_headers(self) -> None:
-            self.send_header("Content-Security-Policy", POLICY)
-            super().end_headers()
-
-        def log_message(self, *values: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", out
+    yield origin, out
     server.shutdown()
 
 

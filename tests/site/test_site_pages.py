@@ -21,10 +21,10 @@ from newsletter import config, site
 from newsletter.config import Settings
 
 
-def configured(settings: Settings, old: str, new: str) -> Settings:
-    """The same publication with another setting."""
+def configured(settings: Settings, old: str, new: str, more: str = "") -> Settings:
+    """The same publication with another setting, and `more` at the end."""
     file = settings.root / "newsletter.toml"
-    file.write_text(file.read_text("utf-8").replace(old, new), "utf-8")
+    file.write_text(file.read_text("utf-8").replace(old, new) + more, "utf-8")
     return config.load(settings.root)
 
 
@@ -52,6 +52,8 @@ def test_every_page_is_html_without_an_error(built: Path) -> None:
 def test_every_link_inside_leads_to_a_page_that_is_there(built: Path) -> None:
     for file in every_page(built):
         for address in re.findall(r'(?:href|src)="(/[^"#]*)', file.read_text("utf-8")):
+            if address == "/forms/ask.js":
+                continue  # the forms' own, beside the site
             target = (
                 built / address.lstrip("/") / "index.html"
                 if address.endswith("/")
@@ -82,7 +84,8 @@ def test_no_page_has_a_style_or_a_script_of_its_own(built: Path) -> None:
     for file in every_page(built):
         html = file.read_text("utf-8")
         assert not re.search(
-            r"<style|<script(?! type=\"application/ld\+json\")|\sstyle=|\son\w+=", html
+            r"<style|<script(?! type=\"application/ld\+json\"| src=\"/forms/ask\.js\" defer></script>)|\sstyle=|\son\w+=",
+            html,
         ), file
 
 
@@ -386,3 +389,40 @@ def test_a_shared_link_says_what_it_is(built: Path) -> None:
     assert '<meta property="og:type" content="article">' in html
     assert '<meta property="og:url" content="http://127.0.0.1:8000/articles/cells/">' in html
     assert '<meta property="og:type" content="website">' in page(built, "/")
+
+
+def test_the_forms_script_is_named_only_where_it_is_of_the_same_origin(
+    publication: Callable[..., Settings], now: dt.datetime, tmp_path: Path
+) -> None:
+    for number, (url, forms, named) in enumerate(
+        (
+            ("http://127.0.0.1:8000", "http://127.0.0.1:8000", "/forms/ask.js"),
+            ("https://a.example.org/one", "https://a.example.org/in", "/in/forms/ask.js"),
+            ("https://a.example.org", "https://b.example.org", None),
+            ("http://127.0.0.1:8000", "http://127.0.0.1:8001", None),
+        )
+    ):
+        settings = configured(
+            publication(FILES),
+            '"http://127.0.0.1:8000"\n',
+            f'"{url}"\n',
+            f'\n[web]\npublic_url = "{forms}"\n',
+        )
+        out = tmp_path / f"public-{number}"
+        site.build(settings, now, out)
+        html = page(out, "/subscribe/")
+        scripts = re.findall(r"<script.*?</script>", html)
+        assert scripts == ([f'<script src="{named}" defer></script>'] if named else [])
+        assert f'action="{forms}/subscribe"' in html
+        assert "<script" not in page(out, "/about/")
+
+
+def test_a_text_leads_to_the_form_that_asks_what_is_held(
+    publication: Callable[..., Settings], now: dt.datetime, tmp_path: Path
+) -> None:
+    text = "---\ntitle: T\n---\n[Ask](held:), [fragen](held:@de).\n"
+    settings = publication({**FILES, "content/pages/held.en.md": text})
+    site.build(settings, now, tmp_path / "public")
+    html = page(tmp_path / "public", "/held/")
+    assert '<a href="http://127.0.0.1:8000/data?lang=en">Ask</a>' in html
+    assert '<a href="http://127.0.0.1:8000/data?lang=de">fragen</a>' in html

@@ -137,3 +137,26 @@ def test_a_site_that_is_not_built_yet_is_a_404_and_no_failure(house: House, site
     site.rename(site.with_name("away"))
     assert house.get("/").status == 404
     assert house.get("/subscribe").status == 200
+
+
+def test_a_page_with_the_sites_form_may_run_our_own_script_and_no_other_page(
+    house: House, site: Path
+) -> None:
+    tag = '<script src="/forms/ask.js" defer></script>'
+    (site / "subscribe").mkdir()
+    (site / "subscribe" / "index.html").write_text(f"<form></form>{tag}")
+    (site / "quoted.html").write_text(tag.replace("<", "&lt;"))
+    (site / "foreign.html").write_text('<script src="https://evil.example/forms/ask.js"></script>')
+    policy = house.get("/subscribe/").header("content-security-policy") or ""
+    assert policy.endswith("; script-src 'self'; connect-src 'self'")
+    assert "unsafe" not in policy
+    for path in (
+        "/",
+        "/articles/one/",
+        "/quoted.html",
+        "/foreign.html",
+        "/site.0123456789abcdef.css",
+    ):
+        assert "script-src" not in (house.get(path).header("content-security-policy") or "")
+    (site / "404.html").write_text(f"<form></form>{tag}")
+    assert house.get("/nowhere").header("content-security-policy") == policy

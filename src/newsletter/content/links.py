@@ -1,9 +1,9 @@
 """Links inside the publication: from what an editor writes to one canonical form.
 
     other-article.en.md#dose   ../pages/about.ru.md   /ru/articles/cells/
-    article:cells  page:about  topic:immunotherapy  issues:  subscribe:
+    article:cells  page:about  topic:immunotherapy  issues:  subscribe:  held:
 
-A link to a file follows the file's id, so a changed address breaks nothing.
+`held:` is the form that asks what is held about a reader. A link to a file follows the file's id, so a changed address breaks nothing.
 Whether the target exists is asked by `catalogue`, which knows everything.
 """
 
@@ -15,7 +15,7 @@ import re
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _OUTSIDE = ("http", "https", "mailto", "tel")
 _NAMED = re.compile(
-    r"(article|page|topic|issue|home|issues|subscribe):([A-Za-z0-9-]*)(@[A-Za-z-]+)?(#.+)?"
+    r"(article|page|topic|issue|home|issues|subscribe|held):([A-Za-z0-9-]*)(@[A-Za-z-]+)?(#.+)?"
 )
 _FILE = re.compile(
     r"content/(articles|pages)/([a-z0-9-]+?)(?:\.([A-Za-z]{2,3}(?:-[A-Za-z0-9]+)*))?\.md"
@@ -59,3 +59,8 @@ def split(target: str) -> tuple[str, str, str | None, str]:
         return kind, name, None, anchor
     name, _, language = name.partition("@")
     return kind, name, language or None, anchor
+
+
+def held(forms: str, language: str) -> str:
+    """The address of the form that asks what is held, below `forms` (no slash at its end)."""
+    return f"{forms}/data?lang={language}"

@@ -18,7 +18,9 @@ _BLOCK = {
     "p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "dl", "dt", "dd", "blockquote", "pre", "hr",
     "table", "thead", "tbody", "tr", "th", "td", "figure", "figcaption", "section", "aside", "div",
 }  # fmt: skip
-INSIDE = ("article:", "page:", "topic:", "issue:", "home:", "issues:", "subscribe:", "path:")
+INSIDE = (
+    "article:", "page:", "topic:", "issue:", "home:", "issues:", "subscribe:", "held:", "path:",
+)  # fmt: skip
 """How a link inside the publication begins in the tree."""
 
 

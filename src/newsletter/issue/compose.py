@@ -189,7 +189,8 @@ class _Maker:
     def links(self, language: str) -> Links:
         languages = self.settings.publication.languages
         catalogue = self.catalogue
-        return Links(self.settings.site_url, language, languages, catalogue.find, catalogue.page)
+        site, forms = self.settings.site_url, self.settings.public_url
+        return Links(site, forms, language, languages, catalogue.find, catalogue.page)
 
     def minutes(self, article: Article) -> int:
         return self.catalogue.reading(article).minutes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from newsletter.content import urls
-from newsletter.content.links import split
+from newsletter.content.links import held, split
 from newsletter.content.model import Article, Page
 
 Find = Callable[[str, str], Article | Page | None]
@@ -16,9 +16,16 @@ class Links:
     """Resolves the canonical links of a prose tree (content/prose.py) for one language."""
 
     def __init__(
-        self, site: str, language: str, languages: Sequence[str], article: Find, page: Find
+        self,
+        site: str,
+        forms: str,
+        language: str,
+        languages: Sequence[str],
+        article: Find,
+        page: Find,
     ) -> None:
         self.site = site
+        self.forms = forms
         self.language = language
         self.languages = languages
         self._article = article
@@ -30,6 +37,8 @@ class Links:
         kind, name, language, anchor = split(target)
         if kind in ("http", "https", "mailto", "tel"):
             return target
+        if kind == "held":
+            return held(self.forms, language or self.language)
         path = self._path(kind, name, language or self.language)
         if path is None:
             self.broken.append(target)

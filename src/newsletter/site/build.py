@@ -318,7 +318,7 @@ class Site:
         plan = Planner(
             settings, catalogue, self.letters.sent, self.places, *names, script, seen.of
         ).plan()
-        linker = Linker(self.places, catalogue)
+        linker = Linker(self.places, catalogue, settings.public_url)
         broken = letters.broken_links(self.letters, linker)
         if broken:
             raise Findings(broken)

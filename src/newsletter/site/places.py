@@ -37,11 +37,13 @@ class Linker:
     """Resolves canonical targets for pages of one language.
 
     A text that is not there in that language is linked in the first language
-    that has it: the stated fallback.
+    that has it: the stated fallback. `forms` is where the forms lie, with no
+    slash at its end.
     """
 
-    def __init__(self, places: Places, catalogue: Catalogue) -> None:
+    def __init__(self, places: Places, catalogue: Catalogue, forms: str) -> None:
         self.places = places
+        self.forms = forms
         self.catalogue = catalogue
         self.texts: dict[tuple[str, str, str], str] = {}
         for article in (*catalogue.articles, *catalogue.withdrawn):
@@ -54,6 +56,8 @@ class Linker:
     def href(self, target: str, language: str) -> str:
         """The address of `target` as written on a page in `language`; "" when it is not published."""
         kind, name, named, anchor = links.split(target)
+        if kind == "held":
+            return links.held(self.forms, named or language)
         place = self._path(kind, name, named, language)
         if place is None:
             return ""

@@ -727,4 +727,4 @@ def _solver(settings: Settings) -> str | None:
     """The forms' script, which solves the sign-up form's sum; None where it is another origin's."""
     site, forms = urlsplit(settings.site_url), urlsplit(settings.public_url)
     same = (site.scheme, site.netloc) == (forms.scheme, forms.netloc)
-    return f"{settings.public_url}/forms/ask.js" if same else None
+    return f"{forms.path.rstrip('/')}/forms/ask.js" if same else None

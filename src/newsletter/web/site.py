@@ -70,6 +70,9 @@ class Site:
             f"manifest-src 'self'; form-action 'self' {forms.scheme}://{forms.netloc}; "
             "base-uri 'none'; frame-ancestors 'none'"
         )
+        # Written by the site's form alone; in a text, < would be &lt;.
+        self._solver = f'<script src="{forms.path.rstrip("/")}/forms/ask.js"'.encode()
+        self._asking = f"{self._policy}; script-src 'self'; connect-src 'self'"
         self._searching = (
             f"{self._policy}; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; "
             "worker-src 'self'"
@@ -83,16 +86,22 @@ class Site:
             names[-1] = "index.html"
         match _read(self._folder, names):
             case bytes() as content:
-                policy = self._searching if self._searches(names) else self._policy
-                return self._file(request, names[-1], content, policy)
+                return self._file(request, names[-1], content, self._policy_of(names, content))
             case "folder":
                 # The same path with a slash: never a host, so never somewhere else.
                 where = quote(f"{self._base}/{'/'.join(names)}/")
                 return RedirectResponse(where, 301, headers={"Cache-Control": "max-age=300"})
         return self._not_found(request, names)
 
+    def _policy_of(self, names: list[str], content: bytes) -> str:
+        """No scripts; but our own where the site searches, or its form solves a small sum."""
+        if self._searches(names):
+            return self._searching
+        asks = names[-1].endswith(".html") and self._solver in content
+        return self._asking if asks else self._policy
+
     def _searches(self, names: list[str]) -> bool:
-        """The search page and its engine's own files: the only ones that may run a script."""
+        """The search page and its engine's own files: they may run a script and its WebAssembly."""
         if names[0] == "pagefind":
             return True
         below = names[1:] if names[0] in self._languages else names
@@ -125,7 +134,9 @@ class Site:
         for where in (own, []):
             content = _read(self._folder, [*where, "404.html"])
             if isinstance(content, bytes):
-                return self._file(request, "404.html", content, self._policy, 404)
+                return self._file(
+                    request, "404.html", content, self._policy_of(["404.html"], content), 404
+                )
         return self._missing(request)
 
 
