@@ -109,10 +109,15 @@ def approve(
         Path | None,
         typer.Option("--key", metavar="FILE", help="your private key, when you have one"),
     ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="do not ask whether links to other sites are alive")
+    ] = False,
 ) -> None:
     """Freeze the issue, byte for byte, in the name of a person. What is sent is what was approved."""
+    from newsletter.checks.alive import LINK_SECONDS
     from newsletter.flows.approve import approve as freeze
     from newsletter.flows.signing import signer
+    from newsletter.news.fetch import Client
 
     desk = desk_of(ctx)
     settings = desk.settings()
@@ -121,7 +126,10 @@ def approve(
         if settings.month.approvals > 1
         else months.named_or_open(settings, period)
     )
-    done = freeze(settings, chosen, by, now(), signer=signer(key) if key else None)
+    if offline:
+        desk.say("links to other sites were not asked whether they are alive (--offline)")
+    web = None if offline else Client(seconds=LINK_SECONDS)
+    done = freeze(settings, chosen, by, now(), signer=signer(key) if key else None, web=web)
     if done.warnings:
         desk.complain(done.warnings)
     if done.look.changes:

@@ -13,6 +13,7 @@ import datetime as dt
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from newsletter.checks.alive import alive
 from newsletter.checks.issue import gates
 from newsletter.config import FILE_NAME, Settings
 from newsletter.errors import CouldNotRun, Finding, Findings, Level, Where, did_you_mean
@@ -23,6 +24,7 @@ from newsletter.issue import freeze, frozen
 from newsletter.issue.compose import Draft
 from newsletter.issue.manifest import Approval, Manifest
 from newsletter.issue.period import Period
+from newsletter.news.fetch import Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,13 @@ def approve(
     *,
     allow_pending_review: bool = False,
     signer: Signer | None = None,
+    web: Client | None = None,
 ) -> Approved:
     """Approve the issue of `period` in the name `by`.
 
-    `signer` signs with the approver's key; who has a key must. `allow_pending_review` is for the demonstration and for tests: it lets
+    `signer` signs with the approver's key; who has a key must. `web` is how
+    links to other sites are asked whether they are alive; None asks nobody.
+    `allow_pending_review` is for the demonstration and for tests: it lets
     articles pass whose clinical review is pending.
 
     Raises:
@@ -72,6 +77,7 @@ def approve(
         *draft.findings,
         *gates(settings, draft, now, allow_pending_review=allow_pending_review),
         *_order(settings, period),
+        *(alive(settings, draft, now, web) if web else ()),
     ]
     if any(finding.level is Level.ERROR for finding in findings):
         raise Findings(findings, f"{period} was not approved; nothing was written.")

@@ -122,7 +122,7 @@ def _one(cache: Cache, feed: Feed, now: dt.datetime, agent: str, client: Client)
         cache.keep(feed.id, _failed(state, now, f"more than {SIZE_LIMIT // 1_000_000} MB"))
         return
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        cache.keep(feed.id, _failed(state, now, _reason(error)))
+        cache.keep(feed.id, _failed(state, now, reason(error)))
         return
     body = answer.body if answer.status == 200 else None
     cache.keep(feed.id, _after(state, answer, now), body)
@@ -277,8 +277,8 @@ def _moment(value: str) -> dt.datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
-def _reason(error: BaseException) -> str:
-    """A failure in few words, for an editor; urllib3 wraps what really happened."""
+def causes(error: BaseException) -> list[BaseException]:
+    """A failure and what lies below it, the deepest last; urllib3 wraps what really happened."""
     seen = [error]
     while len(seen) < 6:
         last = seen[-1]
@@ -287,6 +287,12 @@ def _reason(error: BaseException) -> str:
         if not isinstance(inner, BaseException):
             break
         seen.append(inner)
+    return seen
+
+
+def reason(error: BaseException) -> str:
+    """A failure in few words, for an editor."""
+    seen = causes(error)
     for each in seen:
         match each:
             case http.client.IncompleteRead() | urllib3.exceptions.IncompleteRead():
