@@ -256,3 +256,38 @@ def test_a_taken_address_is_a_finding_and_no_traceback(house: House, port: int) 
         with pytest.raises(CouldNotRun) as refused:
             serve(house.app, bind)
         assert refused.value.findings[0].code == "NL152"
+
+
+def test_a_request_with_two_lengths_is_the_last_of_its_connection(port: int) -> None:
+    """RFC 9112 §6.3: what follows could be meant as a request by the client, or as a body by a proxy."""
+    two = ("Content-Length: 4", "Transfer-Encoding: chunked")
+    path = "/leave/" + "A" * 32
+    with Line(port) as line:
+        line.send(request("POST", path, *two, body=b"0\r\n\r\n", close=False))
+        line.send(request("GET", "/subscribe", close=False))
+        answer = line.rest()
+
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"\r\nconnection: close\r\n" in answer.partition(b"\r\n\r\n")[0].lower() + b"\r\n"
+
+
+def test_one_length_keeps_the_connection(port: int) -> None:
+    with Line(port) as line:
+        path = "/leave/" + "A" * 32
+        chunked = "Transfer-Encoding: chunked"
+        line.send(request("POST", path, chunked, body=b"0\r\n\r\n", close=False))
+        line.send(request("GET", "/subscribe"))
+
+        assert line.rest().count(b"HTTP/1.1 ") == 2
+
+
+def test_a_stranger_writes_nothing_into_the_log(
+    port: int, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for nonsense in (b"\x00\x01\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET\r\n\r\n"):
+        with Line(port) as line:
+            line.send(nonsense)
+            assert line.rest().startswith(b"HTTP/1.1 400 ")
+
+    assert caplog.records == []
+    assert capfd.readouterr() == ("", "")

@@ -11,13 +11,16 @@ import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from newsletter.config import Settings
 from newsletter.content import corrections, prose, urls
 from newsletter.content.corrections import Correction
 from newsletter.errors import Finding, Findings, Level, Where
+from newsletter.files import read_file
 from newsletter.issue import frozen
 from newsletter.issue.edition import ApprovedIssue, Edition
+from newsletter.issue.period import parse
 from newsletter.site.places import Linker
 
 MANIFEST = "edition.toml"
@@ -58,10 +61,11 @@ def load(settings: Settings) -> Letters:
     """Every approved issue.
 
     Raises:
-        Findings: a byte of an issue that was sent has changed.
+        Findings: a byte of an issue that was sent has changed, or (NL309) its
+            frozen files are gone.
     """
     found: list[Sent] = []
-    errors: list[Finding] = []
+    errors: list[Finding] = _vanished(settings)
     warnings: list[Finding] = []
     for period in reversed(frozen.periods(settings)):
         listed = (settings.path(settings.store.record) / f"{period}.json").is_file()
@@ -100,6 +104,40 @@ def load(settings: Settings) -> Letters:
     return Letters(tuple(found), pictures | _offered(settings, found), tuple(warnings))
 
 
+def _vanished(settings: Settings) -> list[Finding]:
+    """NL309 for each issue that was sent, as its record says, and has no manifest any more."""
+    folder = settings.path(settings.store.record)
+    there = {str(period) for period in frozen.periods(settings)}
+    sent = {file.stem: file for file in folder.glob("*.json") if parse(file.stem)}
+    findings = []
+    for period in sorted(set(sent) - there):
+        pages = [
+            urls.issue_path(period, language, settings.publication.languages)
+            for language in _sent_in(sent[period], settings.publication.languages)
+        ]
+        place = f"content/issues/{period}"
+        findings.append(
+            Finding(
+                "NL309",
+                f"{period} was sent, and its frozen files are gone: {' and '.join(pages)} would vanish",
+                Where(f"{place}/{MANIFEST}"),
+                help=f"bring {place}/ back as it was sent, from version control or a backup; every mail links there",
+            )
+        )
+    return findings
+
+
+def _sent_in(record: Path, languages: tuple[str, ...]) -> list[str]:
+    """The languages that a record names; the publication's first when it names none of them."""
+    try:
+        row = json.loads(read_file(record))
+    except (OSError, ValueError):
+        row = {}
+    named = row.get("editions") if isinstance(row, dict) else None
+    spoken = [tag for tag in languages if isinstance(named, dict) and tag in named]
+    return spoken or [languages[0]]
+
+
 def mail_name(language: str, ending: str) -> str:
     """A mail's name beside its page; `ending` is "html" or "txt"."""
     return f"mail.{language}.{ending}"
@@ -125,7 +163,7 @@ def _sent_at(settings: Settings, period: str) -> dt.datetime | None:
     """When the issue was opened, as its public record says; None before, or when the record is unreadable."""
     try:
         file = settings.path(settings.store.record) / f"{period}.json"
-        moment = dt.datetime.fromisoformat(json.loads(file.read_text("utf-8"))["opened_at"])
+        moment = dt.datetime.fromisoformat(json.loads(read_file(file))["opened_at"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return moment if moment.tzinfo else None

@@ -80,7 +80,7 @@ class Renderer:
             ) from error
         except Findings:
             raise
-        except Exception as error:  # noqa: BLE001 - a template is a program of somebody else's
+        except Exception as error:  # a template is a program, and somebody else's
             file, line = self._line(error, name)
             raise Findings(
                 [

@@ -62,6 +62,15 @@ class Patient(H11Protocol):
         elif self._head is None and not self.transport.is_closing():
             self._head = self.loop.call_later(self.head_seconds, self._give_up)
 
+    def handle_events(self) -> None:
+        super().handle_events()
+        if self.cycle is not None and _framed_twice(self.headers):
+            # Somebody between us and the client may have read the other length
+            # and take the rest for a request: nothing more comes this way.
+            close = (b"connection", b"close")
+            if close not in self.cycle.default_headers:
+                self.cycle.default_headers = [*self.cycle.default_headers, close]
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self._unread = self.loop.call_later(self.read_seconds, self._give_up)
@@ -87,6 +96,12 @@ class Patient(H11Protocol):
 
     def _give_up(self) -> None:
         self.transport.abort()
+
+
+def _framed_twice(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether a request says its length in two ways. Source: RFC 9112, section 6.3, point 3."""
+    names = {name for name, _ in headers}
+    return {b"content-length", b"transfer-encoding"} <= names
 
 
 class Server:
@@ -126,6 +141,9 @@ class Server:
         # `access_log=False` only takes its handlers away: a root handler that
         # somebody else sets up would bring the lines back, tokens and all.
         logging.getLogger("uvicorn.access").disabled = True
+        # Its warnings are about what strangers send ("Invalid HTTP request
+        # received."): a line for each would let them fill the disk.
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         self._server = uvicorn.Server(self._config)
         self._thread: threading.Thread | None = None
 
