@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -364,3 +366,45 @@ def test_a_test_mail_may_be_had_before_the_approval_and_says_when_it_was_not_tak
     assert "error[NL133]" in nobody.err
     assert after.code == 2
     assert "error[NL155]" in after.err
+
+
+def test_a_database_that_refuses_in_the_middle_is_told_with_where_readers_stand(
+    letter: Path, readers: Callable[[int], str], inbox: Inbox, newsletter: Newsletter
+) -> None:
+    month = readers(5)
+    _set(letter, 'transport = "smtp"\nconnections = 1')
+    with closing(sqlite3.connect(letter / "subscribers" / "newsletter.db")) as database:
+        database.execute(
+            "CREATE TRIGGER full BEFORE UPDATE ON deliveries WHEN new.state = 'accepted'"
+            " AND (SELECT count(*) FROM deliveries WHERE state = 'accepted') >= 2"
+            " BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+        )
+    ran = newsletter("send", "--early", month)
+    with closing(sqlite3.connect(letter / "subscribers" / "newsletter.db")) as database:
+        database.execute("DROP TRIGGER full")
+    again = newsletter("send", "--early", month)
+
+    assert ran.code == 2
+    assert "error[NL145]: the database refused: database or disk is full" in ran.err
+    assert f"{month}: 2 of 5 accepted, 0 in doubt, 3 not tried or waiting." in ran.err
+    assert f"go on with: newsletter send {month}" in ran.err
+    assert again.code == 3  # the mail whose outcome could not be kept is in doubt
+    assert "accepted         4" in again.out
+
+
+def test_doctor_says_that_a_ledger_does_not_add_up(
+    letter: Path, readers: Callable[[int], str], newsletter: Newsletter
+) -> None:
+    month = readers(2)
+    newsletter("send", "--early", month)
+    with closing(sqlite3.connect(letter / "subscribers" / "newsletter.db")) as database:
+        database.execute("UPDATE issues SET audience = 99")
+        database.commit()
+    told = newsletter("doctor", "--offline")
+    status = newsletter("status", month)
+    newsletter("doctor", "--offline", "--adopt")
+    after = newsletter("status", month)
+
+    assert (told.code, status.code, after.code) == (1, 2, 0)
+    assert "error[NL621]" in told.err
+    assert "error[NL621]" in status.err

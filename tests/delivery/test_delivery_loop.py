@@ -376,3 +376,27 @@ def test_nothing_due_dials_nobody(sqlite_house: House) -> None:
     transport = SmtpTransport(Relay("127.0.0.1", 9, "none", "example.org"))
     assert sqlite_house.send(transport, lanes=[ledger.NOTICES]).stop is Stop.DONE
     assert LANE.period == PERIOD
+
+
+def test_a_commit_that_fails_sends_nothing_more_and_the_same_process_goes_on_later(
+    sqlite_house: House,
+) -> None:
+    house = sqlite_house
+    house.readers(6)
+    house.open()
+    refuse = (
+        "CREATE TRIGGER full BEFORE UPDATE ON deliveries WHEN new.state = 'accepted'"
+        " AND (SELECT count(*) FROM deliveries WHERE state = 'accepted') >= 2"
+        " BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+    )
+    with house.store.write() as tx:
+        tx.exec_driver_sql(refuse)
+    with relay() as server:
+        with pytest.raises(sa.exc.DatabaseError, match="full"):
+            house.send(smtp(server), connections=1)
+        assert len(server.delivered) == 3  # whose outcome could not be kept; and no fourth
+        with house.store.write() as tx:
+            tx.exec_driver_sql("DROP TRIGGER full")
+        house.send(smtp(server), connections=1)
+        assert len({to for to, _ in server.delivered}) == len(server.delivered) == 6
+    assert (house.sum().accepted, house.sum()[State.IN_DOUBT]) == (5, 1)

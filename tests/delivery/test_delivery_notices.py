@@ -17,7 +17,7 @@ from scripted_relay import Step, relay
 
 from newsletter import resources
 from newsletter.delivery import departure, ledger, notices
-from newsletter.delivery.ledger import NOTICES
+from newsletter.delivery.ledger import NOTICES, whereabouts
 from newsletter.delivery.notices import Word
 from newsletter.language import SPOKEN
 from newsletter.store.tables import confirmations, subscribers
@@ -206,3 +206,42 @@ def test_a_notice_that_a_killed_sender_held_goes_out_with_the_next_run(house: Ho
         ledger.register(tx, "dead", dead, house.now)
         assert len(ledger.claim(tx, NOTICES, "dead", 5, house.now)) == 1
     posted(house, 1)
+
+
+def died_while_sending(house: House, sender: str) -> None:
+    """A sender that begins what waits and is killed."""
+    us = whereabouts.here()
+    dead = whereabouts.Whereabouts(us.host, us.boot_id, 2**22 + 1, "1")
+    with house.store.write() as tx:
+        ledger.register(tx, sender, dead, house.now)
+        (job,) = ledger.claim(tx, NOTICES, sender, 5, house.now)
+        assert ledger.begin(tx, job, sender)
+    with house.store.write() as tx:
+        ledger.recover(tx, whereabouts.here(), house.now)
+
+
+def notice_states(house: House) -> list[str]:
+    with house.store.read() as tx:
+        return list(tx.scalars(sa.select(table.c.state)))
+
+
+def test_a_confirmation_whose_sender_was_killed_is_tried_exactly_once_more(house: House) -> None:
+    asked(house)
+    died_while_sending(house, "first")
+    assert notice_states(house) == ["queued"]
+    died_while_sending(house, "second")
+    assert notice_states(house) == ["in_doubt"]
+    posted(house, 0)
+
+
+def test_a_confirmation_that_was_tried_once_more_arrives(sqlite_house: House) -> None:
+    asked(sqlite_house)
+    died_while_sending(sqlite_house, "first")
+    posted(sqlite_house, 1)
+    assert notice_states(sqlite_house) == ["accepted"]
+
+
+def test_a_data_link_whose_sender_was_killed_stays_in_doubt(sqlite_house: House) -> None:
+    asked(sqlite_house, "data")
+    died_while_sending(sqlite_house, "first")
+    assert notice_states(sqlite_house) == ["in_doubt"]

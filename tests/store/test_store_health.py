@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from newsletter.errors import Level
 from newsletter.store import Store, health, open_store, tables
 
 
@@ -67,3 +68,25 @@ def test_a_reference_to_nothing_is_found(sqlite_store: Store, file: Path) -> Non
     [finding] = health.check(again, file)
     assert (finding.code, "editions" in finding.what) == ("NL806", True)
     again.close()
+
+
+def test_a_disk_without_room_is_told(file: Path) -> None:
+    assert health.room(file, 300_000_000) == []
+    (scarce,) = health.room(file, 150_000_000)
+    (full,) = health.room(file, 0)
+    assert (scarce.code, scarce.level) == ("NL807", Level.WARNING)
+    assert (full.code, full.level) == ("NL807", Level.ERROR)
+
+
+def test_the_room_beside_the_database_is_looked_at(
+    sqlite_store: Store, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Path] = []
+
+    def usage(folder: Path) -> object:
+        looked.append(folder)
+        return type("Usage", (), {"free": 4096})
+
+    monkeypatch.setattr("shutil.disk_usage", usage)
+    assert codes(sqlite_store, file) == ["NL807"]
+    assert looked == [file.parent]

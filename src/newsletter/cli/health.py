@@ -38,6 +38,7 @@ def look(house: House, *, relay: bool) -> Iterator[Seen]:
         ("site", _site),
         ("database", _database),
         ("readers", _people),
+        ("ledger", _ledger),
         ("witness", _witness),
         ("relay", _relay if relay else _relay_named),
         ("month", _month),
@@ -129,6 +130,17 @@ def _people(house: House) -> Seen:
     if any(finding.level is Level.ERROR for finding in found):
         return Seen("readers", _first(tuple(found)), tuple(found))
     return Seen("readers", f"{house.key.path} opens them; evidence and journal hold", tuple(found))
+
+
+def _ledger(house: House) -> Seen:
+    """Whether every issue still has every reader it was opened for."""
+    from newsletter.delivery import ledger
+
+    if _nobody(house):
+        return Seen("ledger", "nothing was sent yet")
+    with house.store.read() as tx:
+        found = tuple(ledger.uneven(tx))
+    return Seen("ledger", _first(found) if found else "every issue adds up", found)
 
 
 def _witness(house: House) -> Seen:

@@ -132,6 +132,8 @@ def send(
 
 def _send(desk: Desk, house: House, month: Period, *, early: bool) -> int:
     """Send for real; the exit code."""
+    from sqlalchemy.exc import DatabaseError
+
     from newsletter.delivery.ledger import Refused
     from newsletter.flows.send import send as go
 
@@ -145,11 +147,35 @@ def _send(desk: Desk, house: House, month: Period, *, early: bool) -> int:
             f"  nobody is written to twice; go on with:   newsletter send {month}"
         )
         return 3
+    except DatabaseError as error:
+        return _broken_off(desk, house, month, error)
     if isinstance(sent, Refused):
         raise Findings(
             [Finding(sent.code, sent.sentence, help=sent.help)], f"Nothing of {month} was sent."
         )
     return _tell(desk, sent, house.settings.publication.time_zone)
+
+
+def _broken_off(desk: Desk, house: House, month: Period, error: Exception) -> int:
+    """The database refused in the middle: what it said, and where every reader stands now."""
+    from newsletter.cli.trouble import from_exception
+
+    trouble = from_exception(error)
+    try:
+        account = house.account(str(month))
+    except Exception:  # noqa: BLE001 - it may refuse to be read as well
+        account = None
+    stands = (
+        f"{month}: {account.accepted:,} of {account.audience:,} accepted,"
+        f" {account.in_doubt:,} in doubt, {account.pending:,} not tried or waiting."
+        if account
+        else f"Nothing more of {month} is sent."
+    )
+    desk.complain(
+        trouble.findings,
+        f"{stands} Nobody is written to twice; go on with: newsletter send {month}",
+    )
+    return trouble.exit_code
 
 
 def _tell(desk: Desk, sent: Sent, zone: dt.tzinfo) -> int:

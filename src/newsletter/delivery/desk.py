@@ -271,16 +271,26 @@ class Desk:
             worker.join(max(0.0, until - time.monotonic()))
         with self.pen:
             self.over = True
-            silent = Outcome(Kind.IN_DOUBT, Stage.TERMINATOR, reply="stopped without an answer")
-            self.unsettled += [ask.done for ask in self.asks if ask.done is not None]
-            self.unsettled += [(job, silent) for job in self.flying.values()]
-            with self.store.write() as tx:
-                states, _ = ledger.exchange(tx, self.unsettled, [], self.sender, self.clock())
-                self.ended.update(state for state in states if state is not None)
-                ledger.return_(tx, self.sender)
-                ledger.sign_off(tx, self.sender)
-            self.tally.end()
+            try:
+                self._sign_off()
+            except BaseException:
+                # The database refuses. This process may live on and send again.
+                ledger.give_up(self.sender)
+                self.tally.leave()
+                raise
         self._tell()
+
+    def _sign_off(self) -> None:
+        """Under the pen: whatever is still open is said, the rest given back."""
+        silent = Outcome(Kind.IN_DOUBT, Stage.TERMINATOR, reply="stopped without an answer")
+        self.unsettled += [ask.done for ask in self.asks if ask.done is not None]
+        self.unsettled += [(job, silent) for job in self.flying.values()]
+        with self.store.write() as tx:
+            states, _ = ledger.exchange(tx, self.unsettled, [], self.sender, self.clock())
+            self.ended.update(state for state in states if state is not None)
+            ledger.return_(tx, self.sender)
+            ledger.sign_off(tx, self.sender)
+        self.tally.end()
 
     def _report(self) -> Report:
         with self.store.read() as tx:

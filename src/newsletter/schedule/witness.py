@@ -24,6 +24,7 @@ import re
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -173,13 +174,14 @@ def adopt(store: Store, witness: Witness, now: dt.datetime) -> int:
             doubted = ledger.doubt_everything(tx, now)
             ledger.clock.advance(tx, seen.clock if seen else None)
         forget_restored(tx)
+        ledger.recount(tx)
         here = look(tx)
     last = max((seen and seen.last) or "", here.last or "") or None
     witness.write(replace(here, last=last))
     return doubted
 
 
-def _parsed(told: object) -> Seen:
+def _parsed(told: Any) -> Seen:
     """What the witness file says.
 
     Raises:

@@ -193,7 +193,7 @@ def _age() -> ModuleType:
             Finding(
                 "NL813",
                 "age, which encrypts backups, is not installed",
-                help="install the extra: newsletter[backup]",
+                help="in the program's checkout: pip install '.[backup]'",
             )
         ) from error
     return pyrage  # type: ignore[no-any-return]

@@ -207,7 +207,7 @@ def _postgresql(url: sa.URL) -> Store:
             Finding(
                 "NL804",
                 "the driver for PostgreSQL is not installed",
-                help="install the extra: newsletter[postgres]",
+                help="in the program's checkout: pip install '.[postgres]'",
             )
         ) from error
     reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -11,13 +12,16 @@ from newsletter.errors import CouldNotRun, Finding, Level, Where
 from newsletter.store import place, schema
 from newsletter.store.engine import Store
 
+SCARCE, TOO_LITTLE = 200_000_000, 10_000_000
+"""Bytes free. A log of writes may grow to 64 MB, and a send writes about 500 bytes for each reader."""
+
 
 def check(store: Store, file: Path | None) -> list[Finding]:
     """Everything about the store itself; `file` is the SQLite file, None where it is a server.
 
     Reads the whole database once (some seconds for a million readers).
     """
-    findings = [] if file is None else _private(file)
+    findings = [] if file is None else _private(file) + room(file, _free(file))
     with store.read() as tx:
         findings += _version(tx)
         if store.dialect == "sqlite":
@@ -29,6 +33,25 @@ def _private(file: Path) -> list[Finding]:
     """Folder, database, its log and shared memory: for this account alone."""
     beside = [file.with_name(file.name + end) for end in ("-wal", "-shm")]
     return [found for path in (file.parent, file, *beside) for found in place.open_to_others(path)]
+
+
+def _free(file: Path) -> int:
+    return shutil.disk_usage(file.parent).free
+
+
+def room(file: Path, free: int) -> list[Finding]:
+    """Whether `free` bytes are enough beside the database: a warning, and soon an error."""
+    if free >= SCARCE:
+        return []
+    return [
+        Finding(
+            "NL807",
+            f"the disk is nearly full: {free / 1e6:,.0f} MB are free",
+            Where(str(file.parent)),
+            help="make room; a send that meets a full disk stops, and goes on when there is room",
+            level=Level.ERROR if free < TOO_LITTLE else Level.WARNING,
+        )
+    ]
 
 
 def _version(tx: Connection) -> list[Finding]:

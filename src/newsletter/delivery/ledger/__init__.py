@@ -20,13 +20,14 @@ from newsletter.delivery.ledger.recovery import (
     LEASE,
     Recovered,
     doubt_everything,
+    give_up,
     recover,
     register,
     renew,
     sign_off,
 )
 from newsletter.delivery.ledger.settling import exchange, settle
-from newsletter.delivery.ledger.sums import Line, Sum, lines, sums
+from newsletter.delivery.ledger.sums import Line, Sum, lines, recount, sums, uneven
 
 __all__ = [
     "LEASE",
@@ -50,9 +51,11 @@ __all__ = [
     "exclude",
     "expire",
     "fence",
+    "give_up",
     "halt",
     "lines",
     "open_issue",
+    "recount",
     "recover",
     "register",
     "renew",
@@ -62,5 +65,6 @@ __all__ = [
     "sign_off",
     "sums",
     "tally",
+    "uneven",
     "waiting",
 ]

@@ -6,6 +6,8 @@ died           QUEUED     IN_DOUBT
 power lost     IN_DOUBT   IN_DOUBT    its SENDING may have been lost unsynced
 put back       IN_DOUBT   IN_DOUBT    this is a copy from before its last mails (tally.py)
 out of sight   IN_DOUBT   IN_DOUBT    and only when its lease has run out
+
+A confirmation that would be in doubt is tried once more instead.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from sqlalchemy.engine import Connection
 
 from newsletter.delivery.ledger import tally, whereabouts
 from newsletter.delivery.ledger.whereabouts import Life, Whereabouts, life_of
+from newsletter.delivery.outcome import Stage
 from newsletter.delivery.states import PENDING, State
-from newsletter.store.tables import deliveries, notices, senders
+from newsletter.store.tables import attempts, deliveries, notices, senders
 
 LEASE = dt.timedelta(minutes=20)
 """Longer than one message can take: 3 min for the data, 10 for the last answer (RFC 5321 §4.5.3.2)."""
@@ -62,6 +65,15 @@ def sign_off(tx: Connection, sender: str) -> None:
     tx.execute(sa.delete(senders).where(senders.c.claim_id == sender))
 
 
+_GIVEN_UP: set[str] = set()
+"""Senders of this very process that ended without signing off, because the database refused."""
+
+
+def give_up(sender: str) -> None:
+    """The sender ended and could not say so in the database; its process lives on."""
+    _GIVEN_UP.add(sender)
+
+
 def recover(
     tx: Connection,
     ours: Whereabouts,
@@ -73,6 +85,8 @@ def recover(
     for row in tx.execute(sa.select(senders)).all():
         other = Whereabouts(row.host, row.boot_id, row.pid, row.process_started)
         life = life_of(other, ours, started)
+        if row.claim_id in _GIVEN_UP:
+            life = Life.DIED
         if life is Life.ALIVE or (life is Life.OUT_OF_SIGHT and row.lease_until > now):
             continue
         if life is Life.DIED and tally.is_put_back(tx, row.claim_id):
@@ -80,7 +94,9 @@ def recover(
         for table in (deliveries, notices):
             if life is Life.DIED:
                 back += _move(tx, table, row.claim_id, State.CLAIMED, State.QUEUED, None, now)
-            else:
+            if table is notices:
+                back += _once_more(tx, row.claim_id, life, now)
+            if life is not Life.DIED:
                 in_doubt += _move(
                     tx, table, row.claim_id, State.CLAIMED, State.IN_DOUBT, life.value, now
                 )
@@ -89,6 +105,46 @@ def recover(
             )
         sign_off(tx, row.claim_id)
     return Recovered(back, in_doubt)
+
+
+def _once_more(tx: Connection, sender: str, life: Life, now: dt.datetime) -> int:
+    """Queue each confirmation that would be in doubt for one more try; how many.
+
+    An issue that comes twice breaks the promise. A second "is this you?" does
+    little harm, and without the first the reader has no way in: asking again
+    within the day is answered with silence. Once: the doubt is written down as
+    an attempt, and whoever has one stays in doubt.
+    """
+    had_one = sa.exists().where(
+        attempts.c.delivery_id == notices.c.id, attempts.c.outcome == State.IN_DOUBT.value
+    )
+    chosen = list(
+        tx.scalars(
+            sa.select(notices.c.id).where(
+                notices.c.claim_id == sender,
+                notices.c.state.in_([State.CLAIMED.value, State.SENDING.value]),
+                notices.c.kind == "confirm",
+                ~had_one,
+            )
+        )
+    )
+    for notice_id in chosen:
+        tx.execute(
+            sa.insert(attempts).values(
+                delivery_id=notice_id,
+                claim_id=sender,
+                ended_at=now,
+                outcome=State.IN_DOUBT.value,
+                stage=Stage.TERMINATOR.value,
+                reply=f"sender {life.value}",
+            )
+        )
+        tx.execute(
+            sa.update(notices)
+            .where(notices.c.id == notice_id)
+            .values(state=State.QUEUED.value, reason="once more", claim_id=None, due_at=now)
+        )
+    return len(chosen)
 
 
 def _move(

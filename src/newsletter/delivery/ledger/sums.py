@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from newsletter.delivery.states import PENDING, State
+from newsletter.errors import CouldNotRun, Finding
 from newsletter.store.tables import attempts, deliveries, issues
 
 
@@ -73,7 +74,7 @@ def sums(tx: Connection, period: str) -> Sum | None:
     """The account of `period`; None when no such issue was opened.
 
     Raises:
-        AssertionError: the rows do not add up to the audience; something other
+        CouldNotRun: NL621, the rows do not add up to the audience; something other
             than this program wrote into the ledger.
     """
     issue = tx.execute(sa.select(issues).where(issues.c.period == period)).first()
@@ -98,8 +99,39 @@ def sums(tx: Connection, period: str) -> Sum | None:
         excluded_why=_reasons(tx, period) if counts.get(State.EXCLUDED) else {},
         waiting_until=_waiting_until(tx, period),
     )
-    assert account.exact, f"the ledger of {period} does not add up"
+    if not account.exact:
+        raise CouldNotRun(_uneven(period, issue.audience, sum(counts.values())))
     return account
+
+
+def uneven(tx: Connection) -> list[Finding]:
+    """NL621 for each issue whose rows do not add up to its audience."""
+    return [_uneven(*row) for row in tx.execute(_COUNTED) if row[1] != row[2]]
+
+
+def recount(tx: Connection) -> None:
+    """The operator takes the rows as they are: the audience is who is there."""
+    for period, audience, rows in tx.execute(_COUNTED).all():
+        if audience != rows:
+            tx.execute(sa.update(issues).where(issues.c.period == period).values(audience=rows))
+
+
+_COUNTED = (
+    sa.select(issues.c.period, issues.c.audience, sa.func.count(deliveries.c.id))
+    .select_from(issues.outerjoin(deliveries, deliveries.c.period == issues.c.period))
+    .group_by(issues.c.period, issues.c.audience)
+    .order_by(issues.c.period)
+)
+
+
+def _uneven(period: str, audience: int, rows: int) -> Finding:
+    return Finding(
+        "NL621",
+        f"the ledger of {period} does not add up: it was opened for {audience:,} readers"
+        f" and holds {rows:,}",
+        help="nothing of it is sent. Restore the last backup; or `newsletter doctor --adopt`"
+        " takes the readers it holds as all there are",
+    )
 
 
 def _reasons(tx: Connection, period: str) -> dict[str, int]:

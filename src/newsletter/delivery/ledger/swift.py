@@ -14,14 +14,29 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
 Statement = tuple[str, Mapping[str, object]]
 """SQL whose parameters are written `:name`, and their values."""
 
 
 def run(tx: Connection, statements: Sequence[Statement]) -> list[int]:
-    """Execute each in order; how many rows each changed. On PostgreSQL in one round trip."""
+    """Execute each in order; how many rows each changed. On PostgreSQL in one round trip.
+
+    Raises:
+        DBAPIError: the database refused; in SQLAlchemy's own shape, like everywhere else.
+    """
     driver: Any = tx.connection.dbapi_connection
+    refused = tx.dialect.loaded_dbapi.Error
+    try:
+        return _run(tx, driver, statements)
+    except refused as error:
+        raise DBAPIError.instance(
+            None, None, error, refused, hide_parameters=True, dialect=tx.dialect
+        ) from error
+
+
+def _run(tx: Connection, driver: Any, statements: Sequence[Statement]) -> list[int]:
     if tx.dialect.name == "sqlite":
         return [driver.execute(text, values).rowcount for text, values in statements]
     with driver.pipeline():

@@ -40,6 +40,12 @@ class Tally:
             # The same bytes again and again: a full disk has room for them.
             os.pwrite(self._file, _said(self._begun), 0)
 
+    def leave(self) -> None:
+        """The sender could not sign off; who recovers its rows will look here."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
     def end(self) -> None:
         """The sender has signed off, and that is committed."""
         if self._file is not None and self.path is not None:
