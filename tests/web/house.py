@@ -175,8 +175,10 @@ class House:
 
     def people(self) -> list[people.Person]:
         with self.store.read() as tx:
+            # In the order in which they came, where the database tells it.
+            came = "rowid" if self.store.dialect == "sqlite" else "id"
             ids = tx.execute(
-                sa.select(tables.subscribers.c.id).order_by(sa.literal_column("rowid"))
+                sa.select(tables.subscribers.c.id).order_by(sa.literal_column(came))
             ).scalars()
             return [found for each in ids if (found := people.find(tx, each))]
 
@@ -201,11 +203,15 @@ def form(address: str, language: str = "en", **changes: str) -> dict[str, str]:
     }
 
 
-def make_house(tmp_path: Path, site: Path | None, **changes: Any) -> Iterator[House]:
+def make_house(
+    tmp_path: Path, site: Path | None, *, store: Store | None = None, **changes: Any
+) -> Iterator[House]:
+    """`store`: one that is migrated already; without it SQLite in `tmp_path`."""
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
-    store = open_store(f"sqlite:///{private / 'newsletter.db'}")
-    store.migrate()
+    if store is None:
+        store = open_store(f"sqlite:///{private / 'newsletter.db'}")
+        store.migrate()
     with store.write() as tx:
         wordings.register(tx, WORDINGS, NOW)
     key = rootkey.new(tmp_path / "root.key")
