@@ -173,7 +173,7 @@ class Publication(Table):
     subject: Literal["health", "general"] = "general"
     """`health` asks for explicit consent (GDPR Art. 9) and for clinical review of articles."""
     search: bool = False
-    """A page that searches every text, on the reader's own device. Needs `pip install 'newsletter[search]'`.
+    """A page that searches every text, on the reader's own device. Needs `pip install '.[search]'` in the program's checkout.
     A changed text is indexed together with all others: five seconds more for a thousand articles."""
 
 

@@ -68,7 +68,7 @@ def missing(settings: Settings) -> tuple[Finding, ...]:
         Finding(
             "NL307",
             "the site has no search: Pagefind is not installed",
-            help="pip install 'newsletter[search]', or take `search` out of [publication]",
+            help="in the program's checkout: pip install '.[search]'; or take `search` out of [publication]",
             level=Level.WARNING,
         ),
     )
@@ -200,5 +200,5 @@ def _failed(why: str) -> Finding:
     return Finding(
         "NL308",
         f"Pagefind could not index the site: {why[:200]}",
-        help="pip install --force-reinstall 'newsletter[search]', or take `search` out of [publication] and build",
+        help="in the program's checkout: pip install --force-reinstall '.[search]'; or take `search` out of [publication] and build",
     )
