@@ -237,12 +237,48 @@ def test_news_from_another_time_are_told(publication: Make, day: str, level: Lev
         ("<style>@media (max-width:479px){.x{float:left!important}}</style>", Level.ERROR),
         ("<style>@container x { p { color: red } }</style>", Level.WARNING),
         ('<p style="accent-color:red">', Level.WARNING),
-        ("<article>", Level.WARNING),
+        ('<p style="text-shadow:1px 1px #000000">', Level.WARNING),
+        ('<p style="background-image:url(x)">', Level.ERROR),
+        ("<form>", Level.ERROR),
+        ("<blink>", Level.WARNING),
     ],
 )
 def test_what_some_client_cannot_show_is_told(html: str, level: Level) -> None:
     found = clients.unsupported(mail(html), elements(html))
     assert [(f.code, f.level) for f in found] == [("NL479", level)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "slug"),
+    [
+        ("padding-left", "1px", "css-padding"),
+        ("display", "flex", "css-display-flex"),
+        ("display", "block", "css-display"),
+        ("border-bottom", "0", "css-border"),
+        ("border-radius", "2px", "css-border-radius"),
+        ("<h2>", "", "html-h1-h6"),
+        ("@media", "", "css-at-media"),
+        ("color", "#000000", None),
+    ],
+)
+def test_a_use_finds_its_entry_in_the_data(name: str, value: str, slug: str | None) -> None:
+    assert clients.feature(name, value) == slug
+
+
+def test_who_does_not_show_it_is_named() -> None:
+    html = '<p style="display:flex">'
+    (found,) = clients.unsupported(mail(html), elements(html))
+    assert "`display:flex`, and" in found.what
+    assert "clients do not show it: " in found.what
+
+
+def test_every_judgement_is_about_something_in_the_data_and_is_needed() -> None:
+    data = clients.support()
+    assert set(clients.ACCEPTED) <= set(data)
+    assert set(data) >= clients.BREAKS
+    assert not clients.BREAKS & set(clients.ACCEPTED)
+    for slug in clients.ACCEPTED:
+        assert data[slug].lacking or data[slug].partly, slug
 
 
 def test_a_broken_template_of_ones_own_stops_the_approval_with_every_reason(

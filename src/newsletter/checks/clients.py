@@ -1,16 +1,18 @@
 """What mail clients make of the CSS and HTML that a layout uses.
 
-Three lists, kept by hand: what works wherever people read mail; what is
-dropped somewhere and does no harm there; what breaks the mail somewhere. A
-property or element on none of them is told, so that somebody looks it up.
-Source: the feature pages of caniemail.com (state of mid 2026), by their names
-("css-border-radius" and so on); clients meant are Apple Mail, Gmail, Outlook
-(Windows, Mac, web, apps), Yahoo, Samsung, Thunderbird, mail.ru, GMX.
+Who shows what stands in clients.json, made from caniemail's data by
+docs/clients.py. Here stands only our judgement of it: what we use although
+somebody does not show it, each with its reason, and what would not merely look
+plainer but hide words or put them over others.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import tinycss2
 
@@ -18,137 +20,115 @@ from newsletter.checks.markup import Element, declarations
 from newsletter.errors import Finding, Level
 from newsletter.issue.edition import Edition
 
-WORKS = frozenset(
-    [
-        "background",
-        "background-color",
-        "border",
-        "border-bottom",
-        "border-left",
-        "border-right",
-        "border-top",
-        "border-collapse",
-        "border-color",
-        "border-spacing",
-        "color",
-        "direction",
-        "font-family",
-        "font-size",
-        "font-style",
-        "font-weight",
-        "height",
-        "line-height",
-        "list-style",
-        "margin",
-        "margin-bottom",
-        "margin-left",
-        "margin-right",
-        "margin-top",
-        "padding",
-        "padding-bottom",
-        "padding-left",
-        "padding-right",
-        "padding-top",
-        "text-align",
-        "text-decoration",
-        "text-transform",
-        "vertical-align",
-        "width",
-        "white-space",
-    ]
-)
-HARMLESS = {
-    "border-radius": "Outlook for Windows shows square corners",
-    "max-width": "Outlook for Windows reads the table's own width instead",
-    "max-height": "Outlook for Windows hides by display:none alone",
-    "min-width": "ignored by Outlook for Windows",
-    "overflow": "ignored by Outlook for Windows",
-    "display": "block, inline-block and none are meant; see BREAKS for the others",
-    "outline": "ignored where focus is drawn by the client",
-    "cursor": "ignored where there is no pointer",
-    "word-break": "ignored by Outlook for Windows: a long word may run over",
-    "word-spacing": "MJML's own reset",
-    "color-scheme": "tells Apple Mail that both looks are made",
-    "supported-color-schemes": "the older name of color-scheme",
-    "opacity": "ignored by Outlook for Windows",
+ACCEPTED = {
+    "css-at-media": "the mail is whole without its rules: they bring the dark look and small screens",
+    "css-at-media-prefers-color-scheme": "where it is dropped, the light look stays",
+    "css-background": "colours alone; bgcolor says the same to those who drop it",
+    "css-background-color": "bgcolor stands beside it, and every text has its own colour",
+    "css-border": "a line less in Outlook for Windows on what is no table cell",
+    "css-border-radius": "Outlook for Windows shows square corners",
+    "css-border-spacing": "MJML's reset, with the old attribute beside it",
+    "css-color-scheme": "tells Apple Mail that both looks are made; unknown elsewhere",
+    "css-cursor": "ignored where there is no pointer",
+    "css-direction": "the attribute dir stands beside it",
+    "css-display": "block, inline-block and none only; the others have their own entries",
+    "css-display-none": "hides the preheader alone, with max-height and overflow beside it",
+    "css-font-size": "in pixels, which everybody knows",
+    "css-font-weight": "400, 600 and 700: where 600 is unknown, it is bold",
+    "css-height": "the attribute stands beside it on pictures and cells",
+    "css-line-height": "mso-line-height-rule stands beside it for Outlook for Windows",
+    "css-list-style": "the type alone",
+    "css-margin": "never negative, and padding of a cell where it matters",
+    "css-max-height": "a second way to hide the preheader",
+    "css-max-width": "Outlook for Windows reads the table's own width instead",
+    "css-min-width": "Outlook for Windows reads the table's own width instead",
+    "css-opacity": "a second way to hide the preheader",
+    "css-outline": "the client draws the focus itself",
+    "css-overflow": "a second way to hide the preheader",
+    "css-padding": "on table cells, as Outlook for Windows wants it",
+    "css-text-align": "start and end are not used",
+    "css-text-decoration": "underline and none; links keep their colour",
+    "css-white-space": "a long line of code breaks where it likes",
+    "css-width": "the attribute stands beside it on tables and pictures",
+    "css-word-break": "a long word may run over in Outlook for Windows",
+    "css-word-spacing": "MJML's own reset",
+    "html-abbr": "who drops it keeps the letters, and loses the long form alone",
+    "html-bdi": "who drops it keeps the words; dir stands on the blocks",
+    "html-body": "who drops it keeps what is in it",
+    "html-lists": "without reversed and value, which are all that is lacking",
+    "html-semantics": "who does not know the element keeps its words",
+    "html-style": "the look is inline too; style sheets bring the dark look and small screens",
+    "html-wbr": "a long word may run over",
 }
-BREAKS = {
-    "position": "Gmail and Outlook drop it, and what it moved lies over other words",
-    "float": "Outlook for Windows puts the parts below each other in the wrong order",
-    "display:flex": "Outlook and many web clients show the parts as one column or none",
-    "display:grid": "Gmail and Outlook drop it",
-    "background-image": "dropped by Outlook for Windows: words on a picture become unreadable",
-    "transform": "dropped nearly everywhere",
-    "animation": "dropped by Gmail and Outlook",
-    "filter": "dropped by Gmail and Outlook",
-    "visibility": "Gmail drops it: what was hidden is shown",
-    "clip-path": "dropped nearly everywhere: what was hidden is shown",
-}
-ELEMENTS = frozenset(
+"""Feature -> why we use it although some client does not show it, or not all of it."""
+BREAKS = frozenset(
     [
-        "html",
-        "head",
-        "body",
-        "meta",
-        "title",
-        "style",
-        "table",
-        "tbody",
-        "thead",
-        "tr",
-        "td",
-        "th",
-        "div",
-        "span",
-        "p",
-        "a",
-        "img",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "ul",
-        "ol",
-        "li",
-        "dl",
-        "dt",
-        "dd",
-        "blockquote",
-        "pre",
-        "code",
-        "figure",
-        "figcaption",
-        "strong",
-        "em",
-        "b",
-        "i",
-        "small",
-        "sub",
-        "sup",
-        "br",
-        "hr",
-        "wbr",
-        "abbr",
-        "kbd",
-        "mark",
-        "q",
-        "del",
-        "ins",
-        "bdi",
-        "center",
-        "xml",
-        "noscript",
+        "css-animation", "css-background-image", "css-clip-path", "css-column-count",
+        "css-column-layout-properties", "css-display-flex", "css-display-grid", "css-filter", "css-float",
+        "css-grid-template", "css-inset", "css-left-right-top-bottom", "css-mask-image",
+        "css-mix-blend-mode", "css-position", "css-transform", "css-visibility", "css-writing-mode",
+        "html-audio", "html-base", "html-dialog", "html-form", "html-link", "html-object", "html-picture",
+        "html-select", "html-svg", "html-textarea", "html-video",
     ]
-)
-AT_RULES = {"media": "Gmail drops rules it does not know, and keeps the inline look"}
+)  # fmt: skip
+"""Features whose absence hides words, lays them over others or puts them out of order."""
+EVERYBODY = frozenset(
+    ["color", "font-family", "supported-color-schemes"]
+    + [f"<{tag}>" for tag in ["html", "head", "meta", "title", "a", "br", "em", "b", "i", "sub", "sup", "kbd", "mark", "q", "ins", "center", "xml", "noscript"]]
+)  # fmt: skip
+"""What the data has no entry for, because no client lacks it, or (the last) lacking it is all there is to it."""
+_GROUPS = {
+    "html-h1-h6": ("h1", "h2", "h3", "h4", "h5", "h6"),
+    "html-lists": ("ul", "ol", "li", "dl", "dt", "dd"),
+    "html-table": ("table", "thead", "tbody", "tfoot", "tr", "td", "th", "caption"),
+    "html-semantics": (
+        "article", "aside", "details", "figcaption", "figure", "footer", "header", "main", "nav",
+        "section", "summary", "time",
+    ),
+}  # fmt: skip
+_GROUP = {tag: slug for slug, tags in _GROUPS.items() for tag in tags}
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """Of one feature: the clients that do not show it, and those that show a part of it."""
+
+    lacking: tuple[str, ...]
+    partly: tuple[str, ...]
+
+
+@cache
+def support() -> dict[str, Support]:
+    """Feature's name at caniemail -> who does not show it."""
+    read = json.loads(Path(__file__).with_name("clients.json").read_text("utf-8"))
+    return {
+        slug: Support(
+            tuple(name for name, answer in clients.items() if answer == "n"),
+            tuple(name for name, answer in clients.items() if answer == "a"),
+        )
+        for slug, clients in read["features"].items()
+    }
+
+
+def feature(name: str, value: str = "") -> str | None:
+    """The entry for a property and its value, for "<tag>" or for "@rule"; None when the data has none."""
+    if name.startswith("<"):
+        tag = name.strip("<>")
+        slugs = [_GROUP.get(tag, f"html-{tag}")]
+    elif name.startswith("@"):
+        slugs = [f"css-at-{name[1:]}"]
+    else:
+        parts = name.split("-")
+        shorter = ["-".join(parts[:size]) for size in range(len(parts), 0, -1)]
+        slugs = [f"css-{name}-{value}", *(f"css-{each}" for each in shorter)]
+    return next((slug for slug in slugs if slug in support()), None)
 
 
 def unsupported(edition: Edition, elements: list[Element]) -> list[Finding]:
-    """NL479: an ERROR for what breaks the mail in a client people use, a WARNING for what nobody looked up."""
+    """NL479: an ERROR for what breaks the mail in a client, a WARNING for what looks plainer or nobody looked up."""
     used: dict[tuple[str, str], None] = {}
     for element in elements:
-        if element.tag not in ELEMENTS:
-            used[f"<{element.tag}>", ""] = None
+        used[f"<{element.tag}>", ""] = None
         used.update((pair, None) for pair in element.style.items())
         if element.tag == "style":
             used.update((pair, None) for pair in _sheet(element.text))
@@ -161,34 +141,44 @@ def unsupported(edition: Edition, elements: list[Element]) -> list[Finding]:
 
 
 def _finding(language: str, name: str, value: str) -> Finding | None:
-    key = f"{name}:{value.removesuffix('!important').strip()}"
-    broken = next((each for each in (name, key) if each in BREAKS), None)
-    if broken:
+    if name in EVERYBODY or name.startswith(("mso-", "-webkit-", "-ms-", "-moz-")):
+        return None  # a prefix is for one client alone
+    slug = feature(name, value.removesuffix("!important").strip())
+    if slug is None:
         return Finding(
             "NL479",
-            f"the {language} mail uses `{broken}`: {BREAKS[broken]}",
-            help="lay it out with tables and columns in templates/mail/, as the parts that ship do",
+            f"the {language} mail uses `{name}`, and nobody has looked up who shows it",
+            help="look it up on caniemail.com; use what the parts that ship use",
+            level=Level.WARNING,
         )
-    plain = name.startswith(("mso-", "-webkit-", "-ms-", "-moz-"))  # each for one client alone
-    if plain or name in WORKS or name in HARMLESS:
+    told = support()[slug]
+    if slug in ACCEPTED or not (told.lacking or told.partly):
         return None
+    verb, clients = (
+        ("do not show", told.lacking) if told.lacking else ("show a part of", told.partly)
+    )
+    shown = name if slug != f"css-{name}-{value}" else f"{name}:{value}"
     return Finding(
         "NL479",
-        f"the {language} mail uses `{name}`, and nobody has looked up who shows it",
-        help="look it up on caniemail.com; what every client knows is listed in `newsletter explain NL479`",
-        level=Level.WARNING,
+        f"the {language} mail uses `{shown}`, and {len(clients)} clients {verb} it: {_some(clients)}",
+        help="lay it out with tables and columns in templates/mail/, as the parts that ship do",
+        level=Level.ERROR if slug in BREAKS else Level.WARNING,
     )
 
 
+def _some(clients: tuple[str, ...]) -> str:
+    more = f" and {len(clients) - 4} more" if len(clients) > 4 else ""
+    return ", ".join(clients[:4]) + more
+
+
 def _sheet(source: str) -> list[tuple[str, str]]:
-    """Declarations of a style sheet, inside known at-rules too; an unknown at-rule is a name of its own."""
+    """Declarations of a style sheet, inside @media too; every at-rule is a name of its own."""
     found: list[tuple[str, str]] = []
     rules = tinycss2.parse_stylesheet(source, skip_comments=True, skip_whitespace=True)
     for rule in rules:
         if rule.type == "at-rule":
-            if rule.lower_at_keyword not in AT_RULES:
-                found.append((f"@{rule.lower_at_keyword}", ""))
-            elif rule.content is not None:
+            found.append((f"@{rule.lower_at_keyword}", ""))
+            if rule.lower_at_keyword == "media" and rule.content is not None:
                 found += _sheet(tinycss2.serialize(rule.content))
         elif rule.type == "qualified-rule":
             body = re.sub(r"\s*!important", "", tinycss2.serialize(rule.content))
