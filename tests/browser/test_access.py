@@ -85,6 +85,21 @@ def test_a_reader_subscribes_confirms_changes_and_leaves_by_keyboard(
     assert letter.house.people()[0].state is State.UNSUBSCRIBED
 
 
+def test_a_reader_asks_what_is_held_by_keyboard(page: Page, letter: Letter) -> None:
+    letter.house.reader("anna@example.org")
+    page.goto(f"{letter.url}/data?lang=en")
+    tab_to(page, "E-mail address")
+    page.keyboard.type("anna@example.org")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("Look into your mailbox")
+    page.goto(letter.link("/data/"))
+    tab_to(page, "Show me everything")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    expect(page.locator("main")).to_contain_text("anna@example.org")
+
+
 def test_the_first_tab_leads_past_the_header(page: Page, letter: Letter) -> None:
     page.goto(f"{letter.url}/subscribe?lang=en")
     page.keyboard.press("Tab")
@@ -136,8 +151,14 @@ def test_axe_finds_nothing_on_any_page_and_no_page_is_wider_than_the_screen(
     press("Yes, take me off")
     page.goto(letter.link("/data/").replace("/data/", "/confirm/"))
     press("Yes, subscribe me")
+    page.goto(f"{letter.url}/data?lang=en")
+    look("enquiry")
+    page.eval_on_selector("form.ask", "form => { form.noValidate = true }")
+    press("Send me the link")
+    page.locator("#address").fill("bert@example.org")
+    press("Send me the link")
     context.close()
-    assert len(seen) == 14
+    assert len(seen) == 17
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
