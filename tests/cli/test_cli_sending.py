@@ -408,3 +408,31 @@ def test_doctor_says_that_a_ledger_does_not_add_up(
     assert (told.code, status.code, after.code) == (1, 2, 0)
     assert "error[NL621]" in told.err
     assert "error[NL621]" in status.err
+
+
+def test_notices_go_on_when_the_database_that_refused_them_is_free_again(
+    letter: Path, inbox: Inbox, newsletter: Newsletter
+) -> None:
+    _set(letter, f"port = {inbox.smtp_port}")
+    newsletter("subscribers", "add", "late@example.org")
+    file = letter / "subscribers" / "newsletter.db"
+    with closing(sqlite3.connect(file)) as database:
+        database.execute(
+            "CREATE TRIGGER locked BEFORE UPDATE ON notices"
+            " BEGIN SELECT RAISE(ABORT, 'database is locked'); END"
+        )
+    running = subprocess.Popen(
+        [PROGRAM, "run", "--no-web"], cwd=letter, stderr=subprocess.PIPE, text=True
+    )
+    assert running.stderr is not None
+    try:
+        for line in running.stderr:
+            assert "Traceback" not in line
+            if "notices wait: NL145 the database refused: database is locked" in line:
+                break
+        with closing(sqlite3.connect(file, timeout=30)) as database:
+            database.execute("DROP TRIGGER locked")
+        assert inbox.wait_for(1, 20)
+    finally:
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=20)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import resource
 import stat
 import threading
 from collections.abc import Callable
@@ -264,3 +265,20 @@ def test_another_journal_in_its_place_is_read_from_its_beginning(
     assert journal.catch_up(store) == Replayed(3, 1, 0)
     journal.path.unlink()
     assert journal.catch_up(store) == Replayed(0, 0, 0)
+
+
+def test_a_leave_whose_line_is_torn_by_a_full_disk_is_not_answered(
+    journal: Journal, person: Callable[[str], Person], now: dt.datetime
+) -> None:
+    first, second = person("first@example.org"), person("second@example.org")
+    write(journal, Kind.LEAVE, first, now)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (journal.path.stat().st_size + 50, limits[1]))
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            write(journal, Kind.LEAVE, second, now)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    write(journal, Kind.LEAVE, second, now)
+    entries = [entry for entry in journal.entries() if entry is not None]
+    assert [entry.subscriber_id for entry in entries] == [first.id, second.id]

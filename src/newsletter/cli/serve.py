@@ -191,13 +191,15 @@ def _post_notices(house: House, asked: threading.Event) -> None:
     """Send notices as they come. A relay in trouble is told once and left alone for a while."""
     from newsletter.delivery import ledger, loop
 
-    press, trouble = house.press(), ""
-    while not asked.wait(LOOK_SECONDS):
+    press, told = house.press(), ""
+
+    def post() -> str:
+        """Send what is due; what keeps it, "" for nothing."""
         with house.store.read() as tx:
             due = ledger.waiting(tx, ledger.NOTICES, now())
         if not due:
-            continue
-        report = loop.send(
+            return told
+        return loop.send(
             house.store,
             press,
             house.transport,
@@ -205,9 +207,14 @@ def _post_notices(house: House, asked: threading.Event) -> None:
             pace=house.pace,
             clock=now,
             stop=asked,
-        )
-        if report.why and report.why != trouble:
-            talk(f"notices wait: {report.why}")
-        trouble = report.why
-        if trouble:
-            asked.wait(REST_SECONDS)
+        ).why
+
+    while not asked.wait(LOOK_SECONDS):
+        try:
+            trouble = post()
+        except Exception as error:  # noqa: BLE001 - a locked database is free again later
+            findings = from_exception(error).findings
+            trouble = "; ".join(f"{each.code} {each.what}" for each in findings)
+        if trouble and trouble != told:
+            talk(f"notices wait: {trouble}")
+        told = trouble
