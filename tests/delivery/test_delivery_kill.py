@@ -88,16 +88,17 @@ def test_a_stopped_process_is_alive_and_keeps_its_claims(sqlite_house: House) ->
     house = sqlite_house
     house.readers(40)
     house.open()
-    halfway, go_on = threading.Event(), threading.Event()
+    # Both connections wait for their answers, so nobody holds the database when it stops.
+    at_the_dot, go_on = threading.Semaphore(0), threading.Event()
 
     def dot(to: str) -> str:
-        halfway.set()
+        at_the_dot.release()
         go_on.wait(20)
         return "250 ok"
 
     with relay({Step.DOT: dot}) as server:
         first = start(house, server.port, 2)
-        assert halfway.wait(20)
+        assert all(at_the_dot.acquire(timeout=20) for _ in range(2))
         os.kill(first.pid, signal.SIGSTOP)
         go_on.set()
         second = start(house, server.port, 2)
