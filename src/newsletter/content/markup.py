@@ -153,7 +153,7 @@ class Markup:
 
     def blocks(self, parent: ET.Element, text: str) -> None:
         """Parse `text` into block elements below `parent`; inline markup waits for `inline`."""
-        text = re.sub(r"(?<=\n) +\n", "\n", text.replace(STX, "").replace(ETX, "") + "\n\n")
+        text = re.sub(r"(?<=\n) +\n", "\n", _unmarked(text) + "\n\n")
         self._md.parser.parseChunk(parent, text)
 
     def inline(self, root: ET.Element) -> None:
@@ -162,11 +162,13 @@ class Markup:
         for element in root.iter():
             code = element.tag == "code"
             if element.text:
-                element.text = html.unescape(element.text) if code else _plain(element.text)
+                element.text = (
+                    _unmarked(html.unescape(element.text)) if code else _plain(element.text)
+                )
             if element.tail:
                 element.tail = _plain(element.tail)
             for key, value in element.items():
-                if STX in value or "&" in value:
+                if STX in value or ETX in value or "&" in value:
                     element.set(key, _ENTITIES.sub(lambda m: html.unescape(m[0]), _plain(value)))
 
 
@@ -175,4 +177,11 @@ _ESCAPED = re.compile(f"{STX}(\\d+){ETX}")
 
 
 def _plain(text: str) -> str:
-    return _ESCAPED.sub(lambda match: chr(int(match[1])), text) if STX in text else str(text)
+    """Escaped characters as themselves; half of a marker, which broken markup may leave, as nothing."""
+    if STX not in text and ETX not in text:
+        return str(text)
+    return _unmarked(_ESCAPED.sub(lambda match: chr(int(match[1])), text))
+
+
+def _unmarked(text: str) -> str:
+    return text.replace(STX, "").replace(ETX, "")
