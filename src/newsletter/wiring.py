@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from newsletter.flows.parts import Parts
     from newsletter.store import Store
     from newsletter.subscribers.journal import Journal
+    from newsletter.subscribers.retention import Terms
     from newsletter.subscribers.rootkey import RootKey
     from newsletter.subscribers.vault import Vault
     from newsletter.subscribers.wordings import Shown
@@ -165,6 +166,18 @@ class House:
             return None
         with self.store.read() as tx:
             return sums(tx, period)
+
+    @property
+    def terms(self) -> Terms:
+        """How long things are kept, as [retention] says."""
+        from newsletter.subscribers.retention import Terms
+
+        kept = self.settings.retention
+        return Terms(
+            unconfirmed=dt.timedelta(hours=kept.unconfirmed_hours),
+            left_address=dt.timedelta(days=kept.left_address_days),
+            withdrawn_evidence=dt.timedelta(days=kept.withdrawn_evidence_days),
+        )
 
     def press(self) -> Press:
         from newsletter.delivery.press import Press

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -149,3 +150,24 @@ def test_a_list_nobody_believes_is_asked_by_mail(letter: Path, newsletter: Newsl
     assert "2 refused" in believed.err
     assert "2 asked by mail" in asked.err
     assert held["state"] == "pending"
+
+
+def test_tidy_counts_first_and_deletes_when_told(letter: Path, newsletter: Newsletter) -> None:
+    newsletter("subscribers", "add", "canary@example.org")
+    toml = letter / "newsletter.toml"
+    toml.write_text(toml.read_text("utf-8") + "\n[retention]\nunconfirmed_hours = 1\n", "utf-8")
+    with sqlite3.connect(letter / "subscribers" / "newsletter.db") as database:
+        database.execute("UPDATE subscribers SET requested_at = requested_at - 7200000")
+        database.execute(
+            "UPDATE confirmations SET asked_at = asked_at - 7200000, expires_at = expires_at - 400000000"
+        )
+
+    counted = newsletter("subscribers", "tidy", "--dry-run")
+    still = json.loads(newsletter("subscribers", "show", "canary@example.org", "--json").out)
+    deleted = newsletter("subscribers", "tidy")
+    gone = newsletter("subscribers", "show", "canary@example.org", "--json")
+
+    assert "never confirmed         1" in counted.out
+    assert counted.out == deleted.out
+    assert still["state"] == "pending"
+    assert gone.code != 0, "nothing is held any more"

@@ -34,7 +34,10 @@ TABLE = (
     Row("deliveries", "newsletter.cli.account", "who was not served: list, resolve", "Send"),
     Row("audit", "newsletter.cli.audit", "one newsletter a month, from the public records", "Send"),
     Row(
-        "subscribers", "newsletter.cli.people", "import, export, add, show, erase, stats", "Readers"
+        "subscribers",
+        "newsletter.cli.people",
+        "import, export, add, show, erase, tidy, stats",
+        "Readers",
     ),
     Row("key", "newsletter.cli.keys", "the key to readers' addresses: new, rotate", "Keep"),
     Row("doctor", "newsletter.cli.keeping", "look at everything a send depends on", "Keep"),

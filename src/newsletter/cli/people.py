@@ -245,6 +245,26 @@ def erase(
     desk.say("erased" + (f"; {gone.spared} waiting will not be sent" if gone.spared else ""))
 
 
+@app.command(
+    epilog=examples("newsletter subscribers tidy --dry-run", "newsletter subscribers tidy")
+)
+def tidy(
+    ctx: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only count what is due")] = False,
+) -> None:
+    """Delete what [retention] says is kept no longer. `run` does the same every hour."""
+    from newsletter.subscribers.retention import tidy as delete
+
+    desk = desk_of(ctx)
+    with desk.house() as house:
+        done = delete(house.store, house.terms, now(), dry_run=dry_run)
+    data(f"never confirmed   {done.unconfirmed:>7,}")
+    data(f"left, address     {done.left:>7,}")
+    data(f"left, evidence    {done.evidence:>7,}")
+    data(f"links out of date {done.links:>7,}")
+    desk.say("would be deleted; nothing was" if dry_run else "deleted")
+
+
 @app.command(epilog=examples("newsletter subscribers stats", "newsletter subscribers stats --json"))
 def stats(
     ctx: typer.Context,

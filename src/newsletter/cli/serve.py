@@ -159,15 +159,9 @@ class Duties:
 
     def retention(self) -> None:
         """Delete what is kept no longer."""
-        from newsletter.subscribers.retention import Terms, tidy
+        from newsletter.subscribers.retention import tidy
 
-        kept = self._house.settings.retention
-        terms = Terms(
-            unconfirmed=dt.timedelta(hours=kept.unconfirmed_hours),
-            left_address=dt.timedelta(days=kept.left_address_days),
-            withdrawn_evidence=dt.timedelta(days=kept.withdrawn_evidence_days),
-        )
-        done = tidy(self._house.store, terms, now())
+        done = tidy(self._house.store, self._house.terms, now())
         gone = done.unconfirmed + done.left + done.evidence
         if gone:
             self._desk.say(f"retention: {gone:,} that are kept no longer were deleted")
