@@ -168,6 +168,6 @@ def test_tidy_counts_first_and_deletes_when_told(letter: Path, newsletter: Newsl
     gone = newsletter("subscribers", "show", "canary@example.org", "--json")
 
     assert "never confirmed         1" in counted.out
-    assert counted.out == deleted.out
+    assert "never confirmed         1" in deleted.out
     assert still["state"] == "pending"
     assert gone.code != 0, "nothing is held any more"
