@@ -21,12 +21,13 @@ from tests.conftest import TOML
 from newsletter import config
 from newsletter.delivery import ledger, loop
 from newsletter.demo import reader
-from newsletter.flows import tick
+from newsletter.flows import tick, trial
 from newsletter.flows.approve import approve
 from newsletter.flows.open import open_issue
 from newsletter.flows.send import Sent
 from newsletter.inbox import Inbox
 from newsletter.inbox.mail import Mail
+from newsletter.issue.edition import TOKEN_SLOT
 from newsletter.issue.period import Period
 from newsletter.schedule.month import Verdict
 from newsletter.subscribers.rootkey import RootKey
@@ -188,6 +189,9 @@ def test_two_months_from_markdown_to_inboxes_and_out_again(
     assert isinstance(again, ledger.AlreadySent)
     assert world.takes() == []
 
+    for dead in (trial.DEAD_TOKEN, TOKEN_SLOT):  # of a test mail, of a downloaded one
+        assert world.house.vault.read_mail_token(dead) is None
+        assert reader.post(f"{world.settings.public_url}/leave/{dead}", {})[0] == 200
     one_click = december[ada].one_click
     assert one_click
     assert reader.post(one_click, {"List-Unsubscribe": "One-Click"})[0] == 200

@@ -16,6 +16,7 @@ from newsletter.cli.trouble import from_exception
 from newsletter.errors import CouldNotRun, Finding, Level
 
 if TYPE_CHECKING:
+    from newsletter.schedule.witness import Witness
     from newsletter.wiring import House
 
 
@@ -160,7 +161,7 @@ def _witness(house: House) -> Seen:
     return Seen("witness", f"agrees: last issue {here.last or 'none'}, step {here.clock}")
 
 
-def _witness_of(house: House):  # type: ignore[no-untyped-def]
+def _witness_of(house: House) -> Witness:
     from newsletter.schedule.witness import Witness
 
     return Witness(house.settings.path(house.settings.store.witness))
