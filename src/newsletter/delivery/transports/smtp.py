@@ -54,7 +54,9 @@ class SmtpConnection:
             trouble = talk.open()
         except (OSError, smtplib.SMTPException, Nonsense) as error:
             trouble = _trouble(talk.stage, error)
-        if trouble is not None or self._aborted:
+        if trouble is None and self._aborted:
+            trouble = Outcome(Kind.DEFERRED, talk.stage, reply="aborted")
+        if trouble is not None:
             self._drop()
         return trouble
 
