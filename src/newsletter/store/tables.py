@@ -1,8 +1,8 @@
 """The people wing on one page: every table and column there is.
 
 Who writes what: `subscribers` owns keyring, subscribers, consents, wordings
-and suppressions; `delivery` owns editions, issues, deliveries, notices and
-attempts; `schedule` reads issues. An address stands in one column of one
+and suppressions; `delivery` owns editions, issues, deliveries, notices,
+attempts and feedback_events; `schedule` reads issues. An address stands in one column of one
 table (`subscribers.address`), encrypted; everything else holds random ids and
 keyed hashes. Times are UTC.
 """
@@ -255,4 +255,23 @@ challenges = sa.Table(
     sa.Column("id", sa.LargeBinary(16), primary_key=True, comment="a solved sign-up challenge, refused the second time"),
     sa.Column("expires_at", Moment, nullable=False, index=True),
     comment="Replay guard of the sign-up form.",
+)  # fmt: skip
+
+FEEDBACK_KINDS = ("delivered", "deferred", "bounced", "blocked", "complained", "left")
+"""The kinds of delivery/feedback/events.py; a test holds the two and the CHECK against each other."""
+
+feedback_events = sa.Table(
+    "feedback_events", metadata,
+    sa.Column("key", sa.LargeBinary(32), primary_key=True, comment="SHA-256 of what makes the event one: a replay finds it here"),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False, comment="dsn, arf, sendgrid, log, ..."),
+    sa.Column("delivery_id", sa.Text, index=True, comment="a delivery's or a notice's id; NULL when only the reader was named"),
+    sa.Column("code", sa.Integer, comment="RFC 5321 reply code"),
+    sa.Column("enhanced", sa.Text, comment="RFC 3463 status"),
+    sa.Column("at", Moment, nullable=False, comment="when it reached us"),
+    sa.Column("stored_at", Moment, nullable=False),
+    sa.Column("applied_at", Moment, index=True, comment="NULL while its delivery is still on its way"),
+    sa.Column("effect", sa.Text, comment="what came of it"),
+    _one_of("kind", FEEDBACK_KINDS, "kind"),
+    comment="What came back: stored first, applied when the delivery has settled. No address, no words of a mail.",
 )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Everything that comes back about a mail goes through one door: `apply`."""
