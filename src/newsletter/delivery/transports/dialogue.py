@@ -2,7 +2,8 @@
 
 `stage` is always how far it got, so that whoever catches an exception knows
 what it means. Nothing here decides what becomes of a message, except by
-`reply.judge`.
+`reply.judge`. Opening blocks, as smtplib does; the transaction is written in
+steps (delivery/steps.py), so that one thread can hold many of them.
 
 Source: RFC 5321 §3.3 and §4.5.3.2, RFC 2920, RFC 3207, RFC 6531.
 """
@@ -18,13 +19,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from newsletter.delivery import reply as replies
+from newsletter.delivery import steps
 from newsletter.delivery.outcome import Envelope, Kind, Outcome, Stage, boot_seconds
 from newsletter.delivery.reply import Nonsense, Reply
+from newsletter.delivery.steps import Part, Wait
 
 CHUNK = 256 * 1024
 """Bytes offered to the kernel at a time; nearly every message is one chunk."""
 
 RESET = b"RSET\r\n"
+
+_NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,21 @@ class Talk(smtplib.SMTP):
         return made
 
     def getreply(self) -> tuple[int, bytes]:
-        """One reply, for smtplib and for us, within the stage's patience as a whole."""
+        """One reply, for smtplib, which waits for it."""
+        assert self.sock is not None
+        before = self.sock.gettimeout()
+        self.sock.setblocking(False)
+        try:
+            reply = steps.drive(self._reply(), self.fileno, lambda: None)
+        finally:
+            self.sock.settimeout(before)
+        return reply.code, reply.text.encode("ascii", "replace")
+
+    def fileno(self) -> int:
+        return -1 if self.sock is None else self.sock.fileno()
+
+    def _reply(self) -> Part[Reply]:
+        """One reply, within the stage's patience as a whole."""
         assert self.sock is not None
         if self._reader is None or self._reader.sock is not self.sock:
             self._reader = _Reader(self.sock)
@@ -113,9 +132,10 @@ class Talk(smtplib.SMTP):
             Stage.DATA: patience.data,
             Stage.TERMINATOR: patience.dot,
         }.get(self.stage, patience.command)
-        return self._reader.reply(time.monotonic() + seconds)
+        code, text = yield from self._reader.reply(time.monotonic() + seconds)
+        return Reply(code, text.decode("ascii", "replace"))
 
-    def transaction(self, envelope: Envelope, message: bytes) -> Outcome:
+    def transaction(self, envelope: Envelope, message: bytes) -> Part[Outcome]:
         """MAIL, RCPT, DATA, the message. Raises OSError or Nonsense with `stage` telling where."""
         commands = self._commands(envelope, len(message))
         if commands is None:
@@ -123,18 +143,20 @@ class Talk(smtplib.SMTP):
                 Kind.REJECTED, Stage.RCPT, 553, "5.6.7", "the relay does not offer SMTPUTF8"
             )
         pipelining = "pipelining" in self.esmtp_features
+        assert self.sock is not None
+        self.sock.setblocking(False)
         self.stage = Stage.MAIL
         if self._needs_reset:
             commands.insert(0, (Stage.MAIL, RESET))
         if pipelining:
-            self._write(b"".join(command for _, command in commands))
-        bad = self._walk(commands, envelope, written=pipelining)
+            yield from self._write(b"".join(command for _, command in commands))
+        bad = yield from self._walk(commands, envelope, written=pipelining)
         self._needs_reset = bad is not None
-        return bad or self._message(envelope, message)
+        return bad or (yield from self._message(envelope, message))
 
     def _walk(
         self, commands: list[tuple[Stage, bytes]], envelope: Envelope, *, written: bool
-    ) -> Outcome | None:
+    ) -> Part[Outcome | None]:
         """Read each command's reply; the first bad one is the outcome, None when DATA may follow.
 
         A group that was written as one is read to its end (RFC 2920 §3.1), or
@@ -144,9 +166,9 @@ class Talk(smtplib.SMTP):
         for stage, command in commands:
             self.stage = stage if bad is None else bad.stage
             if not written:
-                self._write(command)
+                yield from self._write(command)
             try:
-                reply = self._reply()
+                reply = yield from self._reply()
             except (OSError, Nonsense):
                 if bad is None:
                     raise
@@ -178,33 +200,39 @@ class Talk(smtplib.SMTP):
             (Stage.DATA, b"DATA\r\n"),
         ]
 
-    def _message(self, envelope: Envelope, message: bytes) -> Outcome:
-        payload = _stuffed(message) + b".\r\n"
-        assert self.sock is not None
-        self.sock.settimeout(self._relay.patience.block)
-        view, sent = memoryview(payload), 0
-        while sent < len(view):
-            chunk = view[sent : sent + CHUNK]
-            if sent + len(chunk) == len(view):
+    def _message(self, envelope: Envelope, message: bytes) -> Part[Outcome]:
+        payload = memoryview(_stuffed(message) + b".\r\n")
+        sent = 0
+        while sent < len(payload):
+            chunk = payload[sent : sent + CHUNK]
+            if sent + len(chunk) == len(payload):
                 if boot_seconds() > envelope.dot_before:
                     self.goes_on = False
-                    return Outcome(Kind.DEFERRED, Stage.DATA, reply="slept past the lease")
+                    return Outcome(Kind.DEFERRED, self.stage, reply="slept past the lease")
                 self.stage = Stage.TERMINATOR
-            sent += self.sock.send(chunk)
-        reply = self._reply()
+            sent += yield from self._some(chunk, self._relay.patience.block)
+        reply = yield from self._reply()
         outcome = replies.outcome(Stage.TERMINATOR, reply)
         self.goes_on = outcome.kind is not Kind.IN_DOUBT
         self.stage = Stage.MAIL
         return outcome
 
-    def _write(self, data: bytes) -> None:
-        assert self.sock is not None
-        self.sock.settimeout(self._relay.patience.command)
-        self.sock.sendall(data)
+    def _write(self, data: bytes) -> Part[None]:
+        view = memoryview(data)
+        while view:
+            sent = yield from self._some(view, self._relay.patience.command)
+            view = view[sent:]
 
-    def _reply(self) -> Reply:
-        code, text = self.getreply()
-        return Reply(code, text.decode("ascii", "replace"))
+    def _some(self, data: memoryview, patience: float) -> Part[int]:
+        """Offer `data` to the kernel; how much of it was taken, at least one byte."""
+        assert self.sock is not None
+        until = 0.0
+        while True:
+            try:
+                return self.sock.send(data)
+            except _NOT_NOW as error:
+                until = until or time.monotonic() + patience
+                yield Wait(not isinstance(error, ssl.SSLWantReadError), until)
 
     def goodbye(self) -> None:
         assert self.sock is not None
@@ -237,7 +265,7 @@ class _Reader:
         self.sock = sock
         self._buffer = b""
 
-    def reply(self, deadline: float) -> tuple[int, bytes]:
+    def reply(self, deadline: float) -> Part[tuple[int, bytes]]:
         """One reply, its lines joined.
 
         Raises:
@@ -248,7 +276,7 @@ class _Reader:
         texts: list[bytes] = []
         first: int | None = None
         while len(texts) < replies.MOST_LINES:
-            code, more, text = replies.line(self._line(deadline))
+            code, more, text = replies.line((yield from self._line(deadline)))
             if first is not None and code != first:
                 raise Nonsense
             first = code
@@ -257,15 +285,17 @@ class _Reader:
                 return code, b"\n".join(texts)
         raise Nonsense
 
-    def _line(self, deadline: float) -> bytes:
+    def _line(self, deadline: float) -> Part[bytes]:
         while (end := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > replies.LONGEST_LINE:
                 raise Nonsense
-            left = deadline - time.monotonic()
-            if left <= 0:
+            if time.monotonic() > deadline:
                 raise TimeoutError
-            self.sock.settimeout(left)
-            got = self.sock.recv(4096)
+            try:
+                got = self.sock.recv(4096)
+            except _NOT_NOW as error:
+                yield Wait(isinstance(error, ssl.SSLWantWriteError), deadline)
+                continue
             if not got:
                 raise ConnectionResetError
             self._buffer += got

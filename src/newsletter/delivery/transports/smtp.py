@@ -17,8 +17,10 @@ import smtplib
 import ssl
 
 from newsletter.delivery import reply as replies
+from newsletter.delivery import steps
 from newsletter.delivery.outcome import Envelope, Kind, Outcome, Stage
 from newsletter.delivery.reply import Nonsense, Reply
+from newsletter.delivery.steps import DIAL, Steps
 from newsletter.delivery.transports.dialogue import Patience, Relay, Talk
 
 __all__ = ["Patience", "Relay", "SmtpConnection", "SmtpTransport"]
@@ -61,22 +63,29 @@ class SmtpConnection:
         return trouble
 
     def send(self, envelope: Envelope, message: bytes) -> Outcome:
+        return steps.drive(self.steps(envelope, message), self.fileno, self.ready)
+
+    def fileno(self) -> int:
+        return -1 if self._talk is None else self._talk.fileno()
+
+    def steps(self, envelope: Envelope, message: bytes) -> Steps:
         used = self._talk is not None
-        outcome = self._once(envelope, message)
+        outcome = yield from self._once(envelope, message)
         if used and _hung_up_before(outcome):
             # The relay had closed an idle line, or takes so many messages on
             # one and no more. Nothing of this message was said: dial again.
-            return self._once(envelope, message)
+            outcome = yield from self._once(envelope, message)
         return outcome
 
-    def _once(self, envelope: Envelope, message: bytes) -> Outcome:
-        trouble = self.ready()
-        if trouble is not None:
-            return trouble
+    def _once(self, envelope: Envelope, message: bytes) -> Steps:
+        if self._talk is None:
+            trouble = yield DIAL
+            if trouble is not None:
+                return trouble
         talk = self._talk
         assert talk is not None
         try:
-            outcome = talk.transaction(envelope, message)
+            outcome = yield from talk.transaction(envelope, message)
         except (OSError, Nonsense) as error:
             self._drop()
             return _trouble(talk.stage, error)
