@@ -54,13 +54,15 @@ class Envelope:
 
     `dot_before` is a moment of the boot-time clock (`boot_seconds`): a process
     that slept past it must not write the final dot, because its lease is over
-    and somebody else may have judged the row.
+    and somebody else may have judged the row. `delivery_id` is the row's, for
+    a transport whose reports come back with it; None for a mail without a row.
     """
 
     sender: str
     recipient: str
     smtputf8: bool = False
     dot_before: float = math.inf
+    delivery_id: str | None = None
 
     def __repr__(self) -> str:
         return "Envelope(***)"
@@ -90,7 +92,7 @@ class Connection(Protocol):
 
 
 class Transport(Protocol):
-    """A way out of the house. Two real ones: smtp, outbox."""
+    """A way out of the house. Three real ones: smtp, sendgrid, outbox."""
 
     name: str
 

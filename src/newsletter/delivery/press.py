@@ -71,7 +71,7 @@ class Press:
             template, token = self._notice(job, now)
             message_id = f"<{job.message_id}@{self._letterhead.domain}>"
         to = self._recipient(job)
-        envelope = Envelope(self._return_path(job), to, not to.isascii(), dot_before)
+        envelope = Envelope(self._return_path(job), to, not to.isascii(), dot_before, job.id)
         return envelope, template.fill(to, message_id, token)
 
     def _recipient(self, job: Job) -> str:
