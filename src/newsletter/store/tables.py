@@ -191,6 +191,7 @@ def _queue_columns() -> list[sa.Column[Any]]:
         sa.Column("consent_epoch", sa.Integer, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
         sa.Column("due_at", Moment, nullable=False, comment="not before"),
+        sa.Column("begun_at", Moment, comment="when the last try began, before MAIL FROM"),
         sa.Column("claim_id", sa.Text, comment="which sender holds it; None when nobody does"),
         sa.Column("settled_at", Moment),
     ]
@@ -234,6 +235,18 @@ senders = sa.Table(
     sa.Column("process_started", sa.Text, nullable=False, comment="start time of the process, so that a reused pid is told apart"),
     sa.Column("lease_until", Moment, nullable=False),
     comment="Who is sending now; a row is gone when its sender ended well.",
+)  # fmt: skip
+
+past_senders = sa.Table(
+    "past_senders", metadata,
+    sa.Column("claim_id", sa.Text, primary_key=True),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("boot_id", sa.Text, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("lease_until", Moment, nullable=False, comment="as it stood when the doubt arose"),
+    sa.Column("ended", sa.Text, nullable=False, comment="alive (it said so itself), died, power lost, put back, out of sight"),
+    sa.Column("noted_at", Moment, nullable=False),
+    comment="Senders that left somebody in doubt: who they were, for whoever has to judge it.",
 )  # fmt: skip
 
 attempts = sa.Table(

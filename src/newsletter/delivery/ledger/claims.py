@@ -92,19 +92,19 @@ def _job(lane: Lane, row: Any) -> Job:
     )
 
 
-def begin(tx: Connection, job: Job, sender: str) -> bool:
+def begin(tx: Connection, job: Job, sender: str, now: dt.datetime | None = None) -> bool:
     """CLAIMED -> SENDING under the guard. False: fenced off; the caller asks `fence` for the reason."""
-    return swift.run(tx, [beginning(job, sender)]) == [1]
+    return swift.run(tx, [beginning(job, sender, now)]) == [1]
 
 
-def beginning(job: Job, sender: str) -> swift.Statement:
+def beginning(job: Job, sender: str, now: dt.datetime | None) -> swift.Statement:
     """The guarded UPDATE of `begin`; it changes one row or none."""
     statement = _BEGIN_ISSUE if job.lane.period is not None else _BEGIN_NOTICE
-    return statement, {"job": job.id, "sender": sender}
+    return statement, {"job": job.id, "sender": sender, "now": swift.milliseconds(now)}
 
 
 _BEGIN_ISSUE = """
-UPDATE deliveries SET state = 'sending', attempts = attempts + 1
+UPDATE deliveries SET state = 'sending', attempts = attempts + 1, begun_at = :now
 WHERE id = :job AND state = 'claimed' AND claim_id = :sender AND EXISTS (
     SELECT 1 FROM subscribers
     WHERE subscribers.id = deliveries.subscriber_id
@@ -117,7 +117,7 @@ WHERE id = :job AND state = 'claimed' AND claim_id = :sender AND EXISTS (
 # Who asked is no confirmed reader yet; who left may still see their data; a
 # word goes to the publisher.
 _BEGIN_NOTICE = """
-UPDATE notices SET state = 'sending', attempts = attempts + 1
+UPDATE notices SET state = 'sending', attempts = attempts + 1, begun_at = :now
 WHERE id = :job AND state = 'claimed' AND claim_id = :sender AND (kind = 'word' OR EXISTS (
     SELECT 1 FROM subscribers
     WHERE subscribers.id = notices.subscriber_id
@@ -174,9 +174,9 @@ def exclude(tx: Connection, subscriber_id: str, reason: str, now: dt.datetime) -
     """Take a person who left or was erased out of whatever has not begun; how many rows that was.
 
     Done by the leave itself, in its transaction. Coming back does not undo it.
-    A mail of their own data is still sent to somebody who left, not to somebody erased.
+    A mail of their own data is still sent to whoever is here, not to somebody erased.
     """
-    kinds = ("confirm",) if reason == "left" else ("confirm", "data")
+    kinds = ("confirm", "data") if reason == "erased" else ("confirm",)
     values = {"who": subscriber_id, "why": reason, "now": now}
     changed = tx.execute(_EXCLUDE_DELIVERIES, values).rowcount
     return changed + tx.execute(_EXCLUDE_NOTICES, {**values, "kinds": kinds}).rowcount

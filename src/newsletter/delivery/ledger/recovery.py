@@ -23,7 +23,7 @@ from newsletter.delivery.ledger import tally, whereabouts
 from newsletter.delivery.ledger.whereabouts import Life, Whereabouts, life_of
 from newsletter.delivery.outcome import Stage
 from newsletter.delivery.states import PENDING, State
-from newsletter.store.tables import attempts, deliveries, notices, senders
+from newsletter.store.tables import attempts, deliveries, notices, past_senders, senders
 
 LEASE = dt.timedelta(minutes=20)
 """Longer than one message can take: 3 min for the data, 10 for the last answer (RFC 5321 §4.5.3.2)."""
@@ -65,6 +65,22 @@ def sign_off(tx: Connection, sender: str) -> None:
     tx.execute(sa.delete(senders).where(senders.c.claim_id == sender))
 
 
+def remember(tx: Connection, sender: str, life: Life, now: dt.datetime) -> None:
+    """Keep who `sender` was: it leaves somebody in doubt, and its own row goes when it ends."""
+    known = sa.exists().where(past_senders.c.claim_id == sender)
+    who = sa.select(
+        senders.c.claim_id,
+        senders.c.host,
+        senders.c.boot_id,
+        senders.c.pid,
+        senders.c.lease_until,
+        sa.literal(life.value),
+        sa.literal(now, past_senders.c.noted_at.type),
+    ).where(senders.c.claim_id == sender, ~known)
+    names = ["claim_id", "host", "boot_id", "pid", "lease_until", "ended", "noted_at"]
+    tx.execute(sa.insert(past_senders).from_select(names, who))
+
+
 _GIVEN_UP: set[str] = set()
 """Senders of this very process that ended without signing off, because the database refused."""
 
@@ -91,6 +107,7 @@ def recover(
             continue
         if life is Life.DIED and tally.is_put_back(tx, row.claim_id):
             life = Life.PUT_BACK
+        doubts = in_doubt
         for table in (deliveries, notices):
             if life is Life.DIED:
                 back += _move(tx, table, row.claim_id, State.CLAIMED, State.QUEUED, None, now)
@@ -103,6 +120,8 @@ def recover(
             in_doubt += _move(
                 tx, table, row.claim_id, State.SENDING, State.IN_DOUBT, life.value, now
             )
+        if in_doubt > doubts:
+            remember(tx, row.claim_id, life, now)
         sign_off(tx, row.claim_id)
     return Recovered(back, in_doubt)
 

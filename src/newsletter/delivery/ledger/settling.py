@@ -15,8 +15,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from newsletter.delivery import ladder
-from newsletter.delivery.ledger import claims, swift
+from newsletter.delivery.ledger import claims, recovery, swift
 from newsletter.delivery.ledger.lanes import Job
+from newsletter.delivery.ledger.whereabouts import Life
 from newsletter.delivery.outcome import Kind, Outcome, Stage
 from newsletter.delivery.states import State
 
@@ -64,12 +65,14 @@ def exchange(
     for each of `following` whether it was begun; who was not is fenced off.
     """
     statements = [part for each in done for part in _settling(*each, sender, now)]
-    statements += [claims.beginning(job, sender) for job in following]
+    statements += [claims.beginning(job, sender, now) for job in following]
     changed = swift.run(tx, statements)
     states = [
         state_after(outcome.kind) if changed[2 * at] else _late(tx, job, outcome, sender, now)
         for at, (job, outcome) in enumerate(done)
     ]
+    if State.IN_DOUBT in states:
+        recovery.remember(tx, sender, Life.ALIVE, now)
     return states, [each == 1 for each in changed[2 * len(done) :]]
 
 
