@@ -4,7 +4,8 @@
 
 When this returns the leave is on the disk twice: in the database, and outside
 it, where a restore finds it. Whatever had not begun for this person is
-EXCLUDED in the same commit; a mail that was already under way arrives.
+EXCLUDED in the same commit; a mail that was already under way arrives. Whoever
+calls a mail spam leaves too, and stays away until the operator says otherwise.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy.engine import Connection
+
 from newsletter.delivery.ledger import exclude
 from newsletter.store import Store
-from newsletter.subscribers import people
+from newsletter.subscribers import people, suppression
 from newsletter.subscribers.journal import Entry, Journal, Kind
+from newsletter.subscribers.people import Person
 from newsletter.subscribers.states import Reason, State
 
 
@@ -54,22 +58,32 @@ def leave_all(
     }
     done: dict[str, Departed] = {}
     if leaving:
-        journal.append_all(
-            [
-                Entry(Kind.LEAVE, each.id, each.suppression_key, each.consent_epoch, now)
-                for each, _ in leaving.values()
-            ]
-        )
+        journal.append_all([entry(each, now) for each, _ in leaving.values()])
         with store.write() as tx:
             for person, channel in leaving.values():
-                left = people.leave(tx, person.id, now, channel)
-                spared = exclude(tx, person.id, Reason.LEFT.value, now)
-                changed = bool(left and left.changed)
-                done[person.id] = Departed(changed, person.language, spared)
+                done[person.id] = take_out(tx, person, now, channel)
     return [
         None if person is None else done.pop(person.id, None) or Departed(False, person.language)
         for person, _ in found
     ]
+
+
+def entry(person: Person, now: dt.datetime, *, complaint: bool = False) -> Entry:
+    """What the journal gets, and has on the disk, before `take_out`."""
+    kind = Kind.COMPLAINT if complaint else Kind.LEAVE
+    return Entry(kind, person.id, person.suppression_key, person.consent_epoch, now)
+
+
+def take_out(
+    tx: Connection, person: Person, now: dt.datetime, channel: str, *, complaint: bool = False
+) -> Departed:
+    """The database's part of a leave, in the caller's write; the journal has its `entry` already."""
+    left = people.leave(tx, person.id, now, channel)
+    if complaint:
+        suppression.add(tx, person.suppression_key, Reason.COMPLAINED, now)
+    reason = Reason.COMPLAINED if complaint else Reason.LEFT
+    spared = exclude(tx, person.id, reason.value, now)
+    return Departed(bool(left and left.changed), person.language, spared)
 
 
 def erase(store: Store, journal: Journal, subscriber_id: str, now: dt.datetime) -> Departed | None:

@@ -45,6 +45,8 @@ LONGEST_LINE = 4096
 class Kind(StrEnum):
     LEAVE = "leave"
     ERASE = "erase"
+    COMPLAINT = "complaint"
+    """A leave that only the operator takes back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,13 @@ def _entry(line: bytes) -> Entry | None:
         return None
 
 
+_REASON = {
+    Kind.LEAVE: Reason.LEFT,
+    Kind.ERASE: Reason.ERASED,
+    Kind.COMPLAINT: Reason.COMPLAINED,
+}
+
+
 def _apply(tx: Connection, batch: list[Entry]) -> int:
     """Apply one batch; two queries when there is nothing to do."""
     if not batch:
@@ -241,8 +250,7 @@ def _apply(tx: Connection, batch: list[Entry]) -> int:
             # The row is not here (erased since, or younger than the backup):
             # what must stay is "do not mail", unless they are back as somebody new.
             if entry.suppression_key not in here:
-                reason = Reason.ERASED if entry.kind is Kind.ERASE else Reason.LEFT
-                applied += suppression.add(tx, entry.suppression_key, reason, entry.at)
+                applied += suppression.add(tx, entry.suppression_key, _REASON[entry.kind], entry.at)
                 here.add(entry.suppression_key)
         elif entry.kind is Kind.ERASE:
             applied += people.erase(tx, entry.subscriber_id, entry.at)
@@ -250,6 +258,8 @@ def _apply(tx: Connection, batch: list[Entry]) -> int:
         elif epoch <= entry.epoch:
             left = people.leave(tx, entry.subscriber_id, entry.at, "journal")
             applied += bool(left and left.changed)
+            if entry.kind is Kind.COMPLAINT:
+                suppression.add(tx, entry.suppression_key, Reason.COMPLAINED, entry.at)
             # This row's own count may have been set back by a restore. Past the
             # record it must be, or a later opt-in would be undone next time.
             tx.execute(
