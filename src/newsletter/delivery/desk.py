@@ -1,7 +1,9 @@
-"""The desk: the ledger's side of the send loop. Workers hand in outcomes and get orders.
+"""The desk: the ledger's side of the send loop, in one thread, one turn after another.
 
-Everything here that touches the database happens under one lock, the pen;
-docs/decisions/one-pen.md says why.
+    lines.wait -> what came of whom -> claim when the pool runs low (durable, witness)
+               -> settle them, begin the next: ONE commit for all -> compose, send -> ...
+
+docs/decisions/one-pen.md says why one thread holds the pen and every line.
 """
 
 from __future__ import annotations
@@ -13,50 +15,33 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
 from newsletter.delivery import ledger
 from newsletter.delivery.ledger import LEASE, Job, Lane, whereabouts
 from newsletter.delivery.ledger.tally import Tally
-from newsletter.delivery.outcome import Envelope, Kind, Outcome, Stage, Transport, boot_seconds
+from newsletter.delivery.lines import TICK_SECONDS, Doing, Line, Lines
+from newsletter.delivery.outcome import Kind, Outcome, Stage, Transport, boot_seconds
 from newsletter.delivery.press import Press
 from newsletter.delivery.report import Pace, Progress, Report, Stop
 from newsletter.delivery.states import State
-from newsletter.delivery.worker import Counter, Done, Order, Rest, Worker
 from newsletter.store import Store
 
 BATCH = 64
 """Claims per connection and batch: what a power cut may put in doubt on SQLite."""
 RENEW_SECONDS = 60.0
-TICK_SECONDS = 0.1
-"""How soon the stop event is seen; how often progress is told."""
 BURST, AMONG = 5, 20
 """This many 5.7.x (or damaged rows) among the last so many tries are about us, not about readers."""
 ABORT_SECONDS = 2.0
 """How long a cut may take to be noticed."""
 DOT_WITHIN = (LEASE - dt.timedelta(seconds=2 * RENEW_SECONDS)).total_seconds()
-
-
-@dataclass(slots=True)
-class _Ask:
-    """A worker's word to the ledger, and the answer to it."""
-
-    worker: Worker
-    done: Done | None
-    wants: bool
-    answer: Order | Rest | None = None
-    answered: bool = False
+SILENT = Outcome(Kind.IN_DOUBT, Stage.TERMINATOR, reply="stopped without an answer")
+NOT_TRIED = Outcome(Kind.DEFERRED, Stage.CONNECT, reply="stopped before it was tried")
 
 
 class Desk:
-    """One run of the loop.
-
-    Whoever holds `pen` is the ledger's one writer, and writes for everybody
-    who has asked by then: the busier it is, the more messages share a commit,
-    and no thread waits for another to wake up.
-    """
+    """One run of the loop."""
 
     progress: Progress | None = None
     witness: Callable[[int], None] | None = None
@@ -75,18 +60,13 @@ class Desk:
         self.transport, self.clock, self.stop = transport, clock, stop
         self.sender = secrets.token_hex(8)
         self.halt = threading.Event()
-        self.pen = threading.Lock()
-        self.asks: deque[_Ask] = deque()
-        self.workers: list[Worker] = []
-        self.flying: dict[Worker, Job] = {}
         self.pool: deque[Job] = deque()
-        self.unsettled: list[Done] = []
+        self.beginning: list[Job] = []
+        """Being begun, or begun and not yet given to a line."""
         self.ended: collections.Counter[State] = collections.Counter()
         self.recent: deque[bool] = deque(maxlen=AMONG)
         self.why = self.unreachable = ""
-        self.failure: BaseException | None = None
-        self.over = False
-        self.begun = self.renewed = time.monotonic()
+        self.begun = self.renewed = self.told = time.monotonic()
         self.next_at = 0.0
         self.total = 0
 
@@ -98,98 +78,128 @@ class Desk:
             self.total = sum(ledger.waiting(tx, lane, self.clock()) for lane in self.lanes)
             mine = ledger.tally.path_of(tx, self.sender)
         self.tally = Tally(mine)
+        number = min(self.pace.connections, self.total)
+        self.calls = Lines(self.transport, number, self.halt, self.pace.retries)
         try:
-            self._hire()
-            self._watch()
+            self._work()
         finally:
             self._finish()
-        if self.failure is not None:
-            raise self.failure
         return self._report()
 
-    def _hire(self) -> None:
-        counter = Counter(self._exchange, self._hand_in, self._trouble)
-        for _ in range(min(self.pace.connections, self.total)):
-            worker = Worker(self.transport, self._compose, counter, self.halt, self.pace.retries)
-            self.workers.append(worker)
-            worker.start()
+    def _work(self) -> None:
+        """Turn after turn, until every line is gone or the drain is over."""
+        deadline = None
+        while any(line.doing is not Doing.GONE for line in self.calls.every):
+            self.calls.wait(self._patience())
+            if self.stop.is_set():
+                self.halt.set()
+            self._turn()
+            now = time.monotonic()
+            if now - self.renewed > RENEW_SECONDS:
+                with self.store.write() as tx:
+                    self._renewed(tx)
+            if now - self.told > TICK_SECONDS:
+                self.told = now
+                self._tell()
+            if self.halt.is_set():
+                deadline = deadline or now + self.pace.drain_seconds
+                if now > deadline:
+                    return
 
-    def _compose(self, job: Job, dot_before: float) -> tuple[Envelope, bytes]:
-        return self.press.compose(job, self.clock(), dot_before)
+    def _patience(self) -> float:
+        """Seconds until a line that rests may go on; a free one does so at once."""
+        free = [line.rests_until for line in self.calls.every if line.doing is Doing.FREE]
+        return max(0.0, min(free) - time.monotonic()) if free else TICK_SECONDS
 
-    # What workers call, in their threads.
+    # One turn.
 
-    def _exchange(self, worker: Worker, done: Done | None) -> Order | Rest | None:
-        return self._ask(_Ask(worker, done, wants=True))
+    def _turn(self) -> None:
+        """Settle, claim, begin, commit, send: one round for every line that has news."""
+        done, takers = self._news()
+        if takers and not self.halt.is_set():
+            self._refill(len(takers))
+        # An outcome may pause the sender: then nothing more is begun.
+        results = [line.result for line in done]
+        for _, outcome in results:
+            self._weigh(outcome)
+        jobs = self.beginning = [] if self.halt.is_set() else self._granted(takers)
+        begun: list[bool] = []
+        dot_before = boot_seconds() + DOT_WITHIN
+        if done or jobs:
+            begun = self._commit(results, jobs)
+        for line in done:
+            self.calls.free(line)
+        going = list(zip(takers, jobs, begun, strict=False))
+        for line, job, ok in going:
+            line.job = job if ok else None
+        self.beginning = []
+        for line, job, ok in going:
+            if ok:
+                self._send(line, job, dot_before)
+        self._send_home(takers[len(jobs) :])
 
-    def _hand_in(self, worker: Worker, done: Done) -> None:
-        self._ask(_Ask(worker, done, wants=False))
+    def _news(self) -> tuple[list[Line], list[Line]]:
+        """The lines whose message has come to an end, and those that may take another."""
+        done, takers = [], []
+        now = time.monotonic()
+        for line in self.calls.every:
+            if line.doing is Doing.SENDING and line.outcome is not None:
+                done.append(line)
+                if line.stepping is not None and line.stepping.fileno() >= 0:
+                    takers.append(line)
+            elif line.doing is Doing.FREE and line.rests_until <= now:
+                takers.append(line)
+            elif line.doing is Doing.GONE and line.outcome is not None:
+                self._trouble(line.outcome)
+                line.outcome = None
+                self.calls.leave(line)
+        return done, takers
 
-    def _ask(self, ask: _Ask) -> Order | Rest | None:
-        self.asks.append(ask)
-        with self.pen:
-            if not ask.answered and not self.over:
-                try:
-                    self._turn()
-                except BaseException as error:  # noqa: BLE001 - told to the caller of `send`
-                    self.failure = self.failure or error
-                    self.halt.set()
-        return ask.answer
+    def _commit(self, done: list[tuple[Job, Outcome]], jobs: list[Job]) -> list[bool]:
+        """Everything of this turn in one transaction; for each of `jobs` whether it was begun."""
+        now = self.clock()
+        with self.store.write(durable=False) as tx:
+            states, begun = ledger.exchange(tx, done, jobs, self.sender, now)
+            for job, ok in zip(jobs, begun, strict=True):
+                if not ok and ledger.fence(tx, job, self.sender, now):
+                    states.append(State.EXCLUDED)
+        self.ended.update(state for state in states if state is not None)
+        self.tally.add(sum(begun))
+        return begun
+
+    def _send(self, line: Line, job: Job, dot_before: float) -> None:
+        try:
+            envelope, message = self.press.compose(job, self.clock(), dot_before)
+        except Exception as error:  # noqa: BLE001 - one damaged row must not stop the others
+            words = f"not composed: {type(error).__name__}"
+            line.doing = Doing.SENDING
+            line.outcome = Outcome(Kind.DEFERRED, Stage.CONNECT, reply=words)
+        else:
+            self.calls.send(line, envelope, message)
+
+    def _send_home(self, idle: list[Line]) -> None:
+        """There is nothing for these lines, except to rest when it is the pace that holds them back."""
+        for line in idle:
+            if self.pool and not self.halt.is_set():
+                line.rests_until = self.next_at
+            elif line.doing is Doing.FREE:
+                self.calls.leave(line)
+
+    def _granted(self, takers: list[Line]) -> list[Job]:
+        """The next jobs, for the first of `takers`, as many as the pace allows."""
+        wanted = min(len(takers), len(self.pool))
+        if self.pace.per_second and wanted:
+            now = time.monotonic()
+            wanted = 1 if self.next_at <= now else 0
+            if wanted:
+                self.next_at = now + 1 / self.pace.per_second
+        return [self.pool.popleft() for _ in range(wanted)]
 
     def _trouble(self, trouble: Outcome) -> None:
-        """This worker goes home; the others go on, unless it is us whom the relay refuses."""
+        """This line is gone; the others go on, unless it is us whom the relay refuses."""
         if trouble.kind is Kind.OUR_FAULT:
             self._pause(f"the relay refuses us at {_said(trouble)}")
         self.unreachable = f"the relay does not answer: {_said(trouble)}"
-
-    # What happens under the pen.
-
-    def _turn(self) -> None:
-        """Settle, claim, begin, commit, answer: one round for everybody who has asked."""
-        asks = [self.asks.popleft() for _ in range(len(self.asks))]
-        for ask in asks:
-            if ask.done is not None:
-                self.flying.pop(ask.worker, None)
-                self.unsettled.append(ask.done)
-        if self.stop.is_set():
-            self.halt.set()
-        hungry = [ask for ask in asks if ask.wants and not self.halt.is_set()]
-        if hungry:
-            self._refill(len(hungry))
-        # An outcome may pause the sender: then nothing more is begun.
-        for _, outcome in self.unsettled:
-            self._weigh(outcome)
-        jobs = [] if self.halt.is_set() else self._granted(hungry)
-        dot_before = boot_seconds() + DOT_WITHIN
-        if self.unsettled or jobs:
-            now = self.clock()
-            with self.store.write(durable=False) as tx:
-                done = self.unsettled
-                states, begun = ledger.exchange(tx, done, jobs, self.sender, now)
-                for job, ok in zip(jobs, begun, strict=True):
-                    if not ok and ledger.fence(tx, job, self.sender, now):
-                        states.append(State.EXCLUDED)
-            self.ended.update(state for state in states if state is not None)
-            self.unsettled = []
-            going = list(zip(hungry, jobs, begun, strict=False))
-            self.flying |= {ask.worker: job for ask, job, ok in going if ok}
-            self.tally.add(sum(begun))
-            for ask, job, ok in going:
-                ask.answer = Order(job, dot_before) if ok else Rest(0)
-        for ask in asks:
-            ask.answered = True
-
-    def _granted(self, hungry: list[_Ask]) -> list[Job]:
-        """The next jobs, for the first of `hungry`; whom the pace holds back is told to rest."""
-        wanted = min(len(hungry), len(self.pool))
-        if self.pace.per_second and wanted:
-            early = self.next_at - time.monotonic()
-            wanted = 0 if early > 0 else 1
-            if wanted:
-                self.next_at = time.monotonic() + 1 / self.pace.per_second
-            for ask in hungry[wanted:]:
-                ask.answer = Rest(max(early, 1 / self.pace.per_second))
-        return [self.pool.popleft() for _ in range(wanted)]
 
     def _pause(self, why: str) -> None:
         self.why = self.why or why
@@ -231,62 +241,35 @@ class Desk:
         self.pool.clear()
         return False
 
-    # What the caller's thread does meanwhile.
-
-    def _watch(self) -> None:
-        """Wait for the workers; pass the stop on, keep the lease, tell the progress."""
-        deadline = None
-        while any(worker.is_alive() for worker in self.workers):
-            self._pass(TICK_SECONDS)
-            if self.stop.is_set():
-                self.halt.set()
-            if self.halt.is_set():
-                deadline = deadline or time.monotonic() + self.pace.drain_seconds
-                if time.monotonic() > deadline:
-                    return
-            if time.monotonic() - self.renewed > RENEW_SECONDS:
-                with self.pen, self.store.write() as tx:
-                    self._renewed(tx)
-            self._tell()
-
-    def _pass(self, seconds: float) -> None:
-        """Let time pass: until the first living worker is done, at most `seconds`."""
-        for worker in self.workers:
-            if worker.is_alive():
-                worker.join(seconds)
-                return
-
     def _tell(self) -> None:
         if self.progress is not None and (done := self.ended.total()):
             self.progress(done, self.total, "sending")
 
+    # The end.
+
     def _finish(self) -> None:
-        """Whatever happened: no thread keeps a row, and nothing is left claimed."""
+        """Whatever happened: no line keeps a row, and nothing is left claimed."""
         self.halt.set()
+        self.calls.cut()
         until = time.monotonic() + ABORT_SECONDS
-        for worker in self.workers:
-            if worker.is_alive():
-                worker.connection.abort()
-        for worker in self.workers:
-            worker.join(max(0.0, until - time.monotonic()))
-        with self.pen:
-            self.over = True
-            try:
-                self._sign_off()
-            except BaseException:
-                # The database refuses. This process may live on and send again.
-                ledger.give_up(self.sender)
-                self.tally.leave()
-                raise
+        while time.monotonic() < until and any(line.under_way for line in self.calls.every):
+            self.calls.wait(TICK_SECONDS)
+        self.calls.close(max(0.0, until - time.monotonic()))
+        try:
+            self._sign_off()
+        except BaseException:
+            # The database refuses. This process may live on and send again.
+            ledger.give_up(self.sender)
+            self.tally.leave()
+            raise
         self._tell()
 
     def _sign_off(self) -> None:
-        """Under the pen: whatever is still open is said, the rest given back."""
-        silent = Outcome(Kind.IN_DOUBT, Stage.TERMINATOR, reply="stopped without an answer")
-        self.unsettled += [ask.done for ask in self.asks if ask.done is not None]
-        self.unsettled += [(job, silent) for job in self.flying.values()]
+        """Whatever is still open is said, the rest given back."""
+        last = [(line.job, line.outcome or SILENT) for line in self.calls.every if line.job]
+        last += [(job, NOT_TRIED) for job in self.beginning]
         with self.store.write() as tx:
-            states, _ = ledger.exchange(tx, self.unsettled, [], self.sender, self.clock())
+            states, _ = ledger.exchange(tx, last, [], self.sender, self.clock())
             self.ended.update(state for state in states if state is not None)
             ledger.return_(tx, self.sender)
             ledger.sign_off(tx, self.sender)
