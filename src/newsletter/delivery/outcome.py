@@ -68,6 +68,14 @@ class Envelope:
         return "Envelope(***)"
 
 
+@dataclass(frozen=True, slots=True)
+class Following:
+    """The message that this connection will most likely be given next, and its bytes' number."""
+
+    envelope: Envelope
+    size: int
+
+
 class Connection(Protocol):
     """One conversation with a relay; used by one thread, except `abort`."""
 

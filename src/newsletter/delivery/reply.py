@@ -28,13 +28,13 @@ WORDS = frozenset(
     authentication available bad be because been before blacklisted blocked blocklist box busy by
     bytes cannot certificate closed closing command connection connections content could credentials
     data deferred delayed delivery denied disabled disk dmarc dkim dns does domain due
-    encryption error exceeded exceeds exist exists expired failed failure for found from full
+    encryption error exceeded exceeds exist exists expired failed failure fast for found from full
     greylisted greylisting has have helo host identity in inactive internal invalid is later
     limit limited line local lookup loop mail mailbox many message messages missing must
-    no not now of off ok on open or out over permanent permission permitted please policy
+    no not now of off ok on open or out over overloaded permanent permission permitted please policy
     possible problem processing protocol queue queued quota rate received recipient
     recipients refused rejected relay relaying reputation required resources reverse route
-    sender sending sent server service session size slow space spam spf started starttls storage
+    sender sending sent server service session size slow slower space spam spf started starttls storage
     such suspended system taken temporarily temporary terminated the this throttled timeout tls to too
     transaction try unable unavailable undeliverable unexpected unknown unreachable unroutable
     unsolicited user users username using valid verification verify via virus was while
@@ -61,6 +61,47 @@ class Reply:
         """RFC 3463 status, "5.7.1"; RFC 2034 puts it first in the text."""
         found = _ENHANCED.match(self.text)
         return found[0] if found else None
+
+
+class Incoming:
+    """Replies, put together from whatever pieces the line brings. Nothing is ever longer than the limits."""
+
+    __slots__ = ("_buffer", "_code", "_texts")
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._code: int | None = None
+        self._texts: list[bytes] = []
+
+    def __bool__(self) -> bool:
+        """Whether something was heard that nobody has taken yet."""
+        return bool(self._buffer or self._texts)
+
+    def feed(self, data: bytes) -> None:
+        self._buffer += data
+
+    def take(self) -> Reply | None:
+        """The next reply, its lines joined; None while it is not whole.
+
+        Raises:
+            Nonsense: what came is no reply.
+        """
+        while (end := self._buffer.find(b"\n")) >= 0:
+            if end > LONGEST_LINE:
+                raise Nonsense
+            code, more, text = line(self._buffer[:end].removesuffix(b"\r"))
+            self._buffer = self._buffer[end + 1 :]
+            if self._code not in (None, code) or len(self._texts) >= MOST_LINES:
+                raise Nonsense
+            self._code = code
+            self._texts.append(text)
+            if not more:
+                whole = b"\n".join(self._texts).decode("ascii", "replace")
+                self._code, self._texts = None, []
+                return Reply(code, whole)
+        if len(self._buffer) > LONGEST_LINE:
+            raise Nonsense
+        return None
 
 
 def line(raw: bytes) -> tuple[int, bool, bytes]:

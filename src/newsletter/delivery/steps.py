@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Generator
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from newsletter.delivery.outcome import Connection, Envelope, Outcome
+from newsletter.delivery.outcome import Connection, Envelope, Following, Outcome
 
 T = TypeVar("T")
 
@@ -44,8 +44,16 @@ Part = Generator[Wait | Dial, Outcome | None, T]
 class Stepping(Connection, Protocol):
     """A connection whose `send` can be taken in steps, among many in one thread."""
 
-    def steps(self, envelope: Envelope, message: bytes) -> Steps:
-        """`send`, in steps."""
+    def steps(
+        self, envelope: Envelope, message: bytes, following: Following | None = None
+    ) -> Steps:
+        """`send`, in steps.
+
+        `following` is a hint: what this connection is given next. It may be
+        announced (MAIL, RCPT, DATA) behind this message's final dot, which saves
+        a round trip. Not a byte of it is said before its own `steps`; giving the
+        connection another message instead costs a new dial, and no more.
+        """
         ...
 
     def fileno(self) -> int:

@@ -1,6 +1,6 @@
 """SMTP, walked step by step, so that wherever the line breaks the stage is known.
 
-    CONNECT GREETING HELLO [STARTTLS HELLO] [AUTH]     ready(): once a conversation
+    CONNECT [STARTTLS] GREETING HELLO [STARTTLS HELLO] [AUTH]   ready(): once a conversation
     MAIL RCPT DATA                                     one write when PIPELINING is offered
     body and final dot                                 one write; from here on TERMINATOR
     the answer to the dot                              10 minutes' patience
@@ -15,15 +15,42 @@ from __future__ import annotations
 
 import smtplib
 import ssl
+import threading
+import time
 
-from newsletter.delivery import reply as replies
 from newsletter.delivery import steps
-from newsletter.delivery.outcome import Envelope, Kind, Outcome, Stage
-from newsletter.delivery.reply import Nonsense, Reply
+from newsletter.delivery.outcome import Envelope, Following, Kind, Outcome, Stage
+from newsletter.delivery.reply import Nonsense
 from newsletter.delivery.steps import DIAL, Steps
+from newsletter.delivery.transports import trouble
 from newsletter.delivery.transports.dialogue import Patience, Relay, Talk
 
 __all__ = ["Patience", "Relay", "SmtpConnection", "SmtpTransport"]
+
+TRUST_SECONDS = 600.0
+"""The system's authorities are read again after this: loading them takes longer than a mail."""
+
+
+class Trust:
+    """Which certificates are believed. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: ssl.SSLContext | None = None
+        self._at = 0.0
+
+    def context(self) -> ssl.SSLContext:
+        with self._lock:
+            if self._made is None or time.monotonic() - self._at > TRUST_SECONDS:
+                self._made = ssl.create_default_context()
+                self._made.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
+                self._at = time.monotonic()
+            return self._made
+
+    def forget(self) -> None:
+        """A certificate was not believed: perhaps its authority is being installed right now."""
+        with self._lock:
+            self._made = None
 
 
 class SmtpTransport:
@@ -33,64 +60,79 @@ class SmtpTransport:
 
     def __init__(self, relay: Relay) -> None:
         self.relay = relay
+        self._trust = Trust()
 
     def connect(self) -> SmtpConnection:
-        return SmtpConnection(self.relay)
+        return SmtpConnection(self.relay, self._trust)
 
 
 class SmtpConnection:
     """One conversation; opened by `ready`, opened again after a cut. For one thread."""
 
-    def __init__(self, relay: Relay) -> None:
-        self._relay = relay
+    def __init__(self, relay: Relay, trust: Trust) -> None:
+        self._relay, self._trust = relay, trust
         self._talk: Talk | None = None
         self._aborted = False
 
     def ready(self) -> Outcome | None:
-        if self._talk is not None:
-            return None
         if self._aborted:
             return Outcome(Kind.DEFERRED, Stage.CONNECT, reply="aborted")
-        talk = self._talk = Talk(self._relay)
+        if self._talk is not None:
+            return None
+        secure = self._relay.security != "none" and self._relay.tls is None
+        talk = self._talk = Talk(self._relay, self._trust.context() if secure else None)
         try:
-            trouble = talk.open()
-        except (OSError, smtplib.SMTPException, Nonsense) as error:
-            trouble = _trouble(talk.stage, error)
-        if trouble is None and self._aborted:
-            trouble = Outcome(Kind.DEFERRED, talk.stage, reply="aborted")
-        if trouble is not None:
+            found = talk.open()
+        except (OSError, smtplib.SMTPException, Nonsense, ValueError) as error:
+            # ValueError: a name that cannot be a host's ("..", one label of 70 letters).
+            if isinstance(error, ssl.SSLCertVerificationError):
+                self._trust.forget()
+            found = trouble.outcome(talk.stage, error)
+        if found is None and self._aborted:
+            found = Outcome(Kind.DEFERRED, talk.stage, reply="aborted")
+        if found is not None:
             self._drop()
-        return trouble
+        return found
 
-    def send(self, envelope: Envelope, message: bytes) -> Outcome:
-        return steps.drive(self.steps(envelope, message), self.fileno, self.ready)
+    def send(
+        self, envelope: Envelope, message: bytes, following: Following | None = None
+    ) -> Outcome:
+        return steps.drive(self.steps(envelope, message, following), self.fileno, self.ready)
 
     def fileno(self) -> int:
         return -1 if self._talk is None else self._talk.fileno()
 
-    def steps(self, envelope: Envelope, message: bytes) -> Steps:
+    def steps(
+        self, envelope: Envelope, message: bytes, following: Following | None = None
+    ) -> Steps:
+        talk = self._talk
+        if talk is not None and not talk.awaits(envelope, len(message)):
+            self._drop()  # another was announced, and only hanging up takes that back
         used = self._talk is not None
-        outcome = yield from self._once(envelope, message)
+        outcome = yield from self._once(envelope, message, following)
         if used and _hung_up_before(outcome):
             # The relay had closed an idle line, or takes so many messages on
             # one and no more. Nothing of this message was said: dial again.
-            outcome = yield from self._once(envelope, message)
+            outcome = yield from self._once(envelope, message, following)
         return outcome
 
-    def _once(self, envelope: Envelope, message: bytes) -> Steps:
+    def _once(self, envelope: Envelope, message: bytes, following: Following | None) -> Steps:
         if self._talk is None:
-            trouble = yield DIAL
-            if trouble is not None:
-                return trouble
+            found = yield DIAL
+            if found is not None:
+                return found
         talk = self._talk
-        assert talk is not None
+        if talk is None or self._aborted:
+            return Outcome(Kind.DEFERRED, Stage.CONNECT, reply="aborted")
         try:
-            outcome = yield from talk.transaction(envelope, message)
+            outcome = yield from talk.transaction(envelope, message, following)
         except (OSError, Nonsense) as error:
             self._drop()
-            return _trouble(talk.stage, error)
+            return trouble.outcome(talk.stage, error)
         if outcome.code == 421 or not talk.goes_on:
             self._drop()
+        elif self._relay.messages and talk.messages >= self._relay.messages:
+            self.close()
         return outcome
 
     def abort(self) -> None:
@@ -105,35 +147,12 @@ class SmtpConnection:
             self._drop()
 
     def _drop(self) -> None:
-        if self._talk is not None:
-            self._talk.close()
-            self._talk = None
+        talk, self._talk = self._talk, None
+        if talk is not None:
+            talk.close()
 
 
 def _hung_up_before(outcome: Outcome) -> bool:
     """The line ended at MAIL, before the reader was named."""
     cut = outcome.code in (None, 421) and outcome.reply != "timed out"
     return cut and outcome.kind is Kind.DEFERRED and outcome.stage is Stage.MAIL
-
-
-def _trouble(stage: Stage, error: Exception) -> Outcome:
-    """A step that got no answer, or none that can be read."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return Outcome(Kind.OUR_FAULT, Stage.STARTTLS, reply="the certificate does not verify")
-    if isinstance(error, smtplib.SMTPResponseException):
-        text = error.smtp_error
-        words = text.decode("ascii", "replace") if isinstance(text, bytes) else str(text)
-        return replies.outcome(stage, Reply(error.smtp_code, words))
-    if isinstance(error, smtplib.SMTPNotSupportedError) or type(error) is smtplib.SMTPException:
-        return Outcome(Kind.OUR_FAULT, stage, reply=f"the relay does not offer our {stage.name}")
-    return Outcome(replies.nonsense(stage), stage, reply=_words(error))
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, Nonsense):
-        return "no SMTP reply"
-    if isinstance(error, TimeoutError):
-        return "timed out"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return "connection lost"

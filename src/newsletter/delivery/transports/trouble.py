@@ -1,0 +1,126 @@
+"""What an error on the line means: for the message (an Outcome), and for the publisher (a Finding). Pure."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+from newsletter.config import FILE_NAME
+from newsletter.delivery import reply as replies
+from newsletter.delivery.outcome import Kind, Outcome, Stage
+from newsletter.delivery.reply import Nonsense
+from newsletter.errors import Finding, Where
+
+NO_NAME = "the name does not resolve"
+NOT_OFFERED = "not offered"
+NO_PASSWORD = "the password cannot be read"
+IN_CLEAR = "not outside TLS to another machine"
+
+_CERTIFICATE = {
+    9: "the certificate is not valid yet",
+    10: "the certificate expired",
+    18: "the certificate is self-signed",
+    19: "the certificate is self-signed",
+    20: "the certificate is from an unknown authority",
+    21: "the certificate is from an unknown authority",
+    62: "the certificate is for another name",
+    64: "the certificate is for another name",
+}
+"""X509_V_ERR_* of OpenSSL's x509_vfy.h."""
+
+
+def outcome(stage: Stage, error: Exception) -> Outcome:
+    """A step that got no answer, or none that can be read."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why = _CERTIFICATE.get(error.verify_code, "the certificate does not verify")
+        return Outcome(Kind.OUR_FAULT, Stage.STARTTLS, reply=why)
+    return Outcome(replies.nonsense(stage), stage, reply=_words(error))
+
+
+def _words(error: Exception) -> str:
+    match error:
+        case Nonsense():
+            return "no SMTP reply"
+        case TimeoutError():
+            return "timed out"
+        case socket.gaierror():
+            return NO_NAME
+        case ssl.SSLError(reason=str(reason)):
+            return f"TLS failed: {reason.replace('_', ' ').lower()}"
+        case OSError(strerror=str(strerror)):
+            return strerror
+    return "connection lost"
+
+
+def finding(outcome: Outcome, relay: str) -> Finding:
+    """One line for whoever runs the publication. `relay` is the host as configured; no reader is known here."""
+    said = _said(outcome)
+    smtp = Where(FILE_NAME)
+    match outcome:
+        case Outcome(stage=Stage.CONNECT, reply=reply) if reply == NO_NAME:
+            return Finding(
+                "NL622",
+                f"the name {relay} of the relay does not resolve",
+                smtp,
+                help="check [delivery.smtp] host and this machine's DNS; sending goes on by itself",
+            )
+        case Outcome(stage=Stage.STARTTLS, reply=reply) if "certificate" in reply:
+            return Finding(
+                "NL623",
+                f"{relay} is not trusted: {reply}",
+                smtp,
+                help="the relay's operator renews it; nothing is sent to a host that cannot prove its name",
+            )
+        case Outcome(stage=Stage.STARTTLS, kind=Kind.OUR_FAULT):  # missing or refused
+            return Finding(
+                "NL625",
+                f"{relay} does not take STARTTLS: {said}",
+                smtp,
+                help='check the port, or set [delivery.smtp] security = "tls"; nothing is sent in clear',
+            )
+        case Outcome(stage=Stage.AUTH, kind=Kind.OUR_FAULT):
+            return Finding(
+                "NL624",
+                f"{relay} does not let us log in: {said}",
+                smtp,
+                help="check [delivery.smtp] user and the secret that password names",
+            )
+        case Outcome(kind=Kind.OUR_FAULT):
+            return Finding(
+                "NL626",
+                f"{relay} refuses us at {said}",
+                smtp,
+                help="the relay must allow this machine and the address in [sender]; ask its operator",
+            )
+    if slows_down(outcome):
+        return Finding(
+            "NL627",
+            f"{relay} asks us to slow down: {said}",
+            smtp,
+            help="sending goes on by itself, more slowly; [delivery] rate_per_second keeps below its limit",
+        )
+    return Finding(
+        "NL620",
+        f"{relay} does not answer: {said}",
+        smtp,
+        help="check that the mail server runs; sending goes on by itself",
+    )
+
+
+def _said(outcome: Outcome) -> str:
+    words = (outcome.stage.value, outcome.code, outcome.reply)
+    return " ".join(str(word) for word in words if word)
+
+
+SLOWER = frozenset({"4.7.0", "4.7.28", "4.3.2", "4.4.5"})
+"""RFC 3463 and what large hosts say for "too much, too fast": 4.3.2 not accepting, 4.4.5 congestion, 4.7.0 and 4.7.28 rate."""
+_RATE_WORDS = ("rate", "too many", "throttled", "limit exceeded", "too fast", "slow down")
+
+
+def slows_down(outcome: Outcome) -> bool:
+    """Whether this is about how much we send, not about this message: the whole sender slows down."""
+    if outcome.kind is not Kind.DEFERRED or outcome.code is None or outcome.code // 100 != 4:
+        return False
+    if outcome.code == 421 or outcome.enhanced in SLOWER:
+        return True
+    return outcome.code in (450, 451, 452) and any(word in outcome.reply for word in _RATE_WORDS)
