@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from zoneinfo import ZoneInfo
 
 MINUTE = dt.timedelta(minutes=1)
@@ -21,9 +22,29 @@ BEFORE_READER = MINUTE
 """After trouble before RCPT, which says nothing about the reader."""
 
 
-def next_try(now: dt.datetime, attempt: int) -> dt.datetime:
-    """When try number `attempt` (from 1), which was deferred at `now`, is repeated."""
-    return now + STEPS[min(attempt, len(STEPS)) - 1]
+JITTER = 0.25
+"""A wait is longer by up to this share of itself, never shorter: a greylist counts from the first second."""
+
+
+def next_try(now: dt.datetime, attempt: int, row: str) -> dt.datetime:
+    """When try number `attempt` (from 1) of `row`, which was deferred at `now`, is repeated."""
+    return now + _spread(STEPS[min(attempt, len(STEPS)) - 1], attempt, row)
+
+
+def before_reader(now: dt.datetime, attempt: int, row: str) -> dt.datetime:
+    """When a try that never came to name its reader is repeated."""
+    return now + _spread(BEFORE_READER, attempt, row)
+
+
+def _spread(wait: dt.timedelta, attempt: int, row: str) -> dt.timedelta:
+    """`wait` and a little more, another little for every row and try.
+
+    What was deferred in one moment, by a relay that went away or a host that
+    had enough, must not come back in one moment. The row's random id is the
+    key of the hash, so that the same row waits the same, and no dice are needed.
+    """
+    digest = hashlib.blake2b(attempt.to_bytes(4, "big"), key=row.encode()[:64], digest_size=4)
+    return wait * (1 + JITTER * int.from_bytes(digest.digest(), "big") / 2**32)
 
 
 def closes_at(opened_at: dt.datetime, zone: ZoneInfo) -> dt.datetime:

@@ -43,13 +43,12 @@ def state_after(kind: Kind) -> State:
             assert_never(kind)
 
 
-def due_after(outcome: Outcome, attempt: int, now: dt.datetime) -> dt.datetime:
+def due_after(outcome: Outcome, job: Job, now: dt.datetime) -> dt.datetime:
     """When the row may be tried again; for ended rows the moment itself."""
-    if outcome.kind is Kind.DEFERRED and outcome.stage in BEFORE_RCPT:
-        return now + ladder.BEFORE_READER
-    if outcome.kind is Kind.DEFERRED:
-        return ladder.next_try(now, attempt)
-    return now
+    if outcome.kind is not Kind.DEFERRED:
+        return now
+    wait = ladder.before_reader if outcome.stage in BEFORE_RCPT else ladder.next_try
+    return wait(now, job.attempt, job.id)
 
 
 def exchange(
@@ -94,7 +93,7 @@ def _settling(
         "attempt": job.attempt,
         "after": after.value,
         "why": _reason(outcome) if after is not State.ACCEPTED else None,
-        "due": swift.milliseconds(due_after(outcome, job.attempt, now)),
+        "due": swift.milliseconds(due_after(outcome, job, now)),
         "keeps": sender if after is State.IN_DOUBT else None,
         "ended": None if after in (State.DEFERRED, State.QUEUED) else swift.milliseconds(now),
     }
@@ -157,7 +156,7 @@ def _late(
         .values(
             state=after.value,
             reason="late answer" if after is not State.ACCEPTED else None,
-            due_at=due_after(outcome, job.attempt, now),
+            due_at=due_after(outcome, job, now),
             claim_id=None,
             settled_at=None if after is State.QUEUED else now,
         )
