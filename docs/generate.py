@@ -33,6 +33,8 @@ NAMED_TYPES = {
     "HttpUrl": "web address",
     "Mailbox": "e-mail address",
     "LanguageTag": "language tag",
+    "DayRule": "day of the month",
+    "CalendarDay": "date",
 }
 
 

@@ -6,6 +6,7 @@ Unknown keys are errors with a place and a suggestion; secrets are names
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
 import tomllib
@@ -134,8 +135,40 @@ def _different(tags: tuple[str, ...]) -> tuple[str, ...]:
     return tags
 
 
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+ORDINALS = ("first", "second", "third", "fourth", "last")
+"""No fifth: not every month has one."""
+LAST_OF_EVERY_MONTH = 28
+
+
+def _day(value: object) -> int | str:
+    """A day rule in the form the calendar reads: 1 to 28, "last", "first tuesday"."""
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LAST_OF_EVERY_MONTH:
+        return value
+    words = value.lower().split() if isinstance(value, str) else []
+    match words:
+        case ["last"]:
+            return "last"
+        case [ordinal, weekday] if ordinal in ORDINALS and weekday in WEEKDAYS:
+            return f"{ordinal} {weekday}"
+        case [number] if number.isascii() and number.isdigit():
+            return _day(int(number))
+    raise ValueError('write 1 to 28, "last", or an ordinal and a weekday such as "first tuesday"')
+
+
+def _calendar_day(value: object) -> dt.date:
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return value
+    try:
+        return dt.datetime.strptime(str(value), "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no zone
+    except ValueError as error:
+        raise ValueError("not a day; write 2026-10-01") from error
+
+
 SecretField = Annotated[Secret, BeforeValidator(_secret)]
+DayRule = Annotated[int | str, BeforeValidator(_day)]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
+CalendarDay = Annotated[dt.date, BeforeValidator(_calendar_day)]
 LanguageTag = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 HttpUrl = Annotated[
     str,
@@ -193,15 +226,19 @@ class Sender(Table):
 class Month(Table):
     """When the one issue of a month is due, in the publication's zone."""
 
-    day: Annotated[int, Field(ge=1, le=28)] = 1
+    day: DayRule = 1
+    """`1` to `28`, `"last"`, or an ordinal and a weekday: `"first tuesday"`, `"fourth friday"`, `"last monday"`.
+    An early day is kinder: what a mail server puts off is tried again for five days, but not beyond the month."""
     time: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "09:00"
+    """On the publication's clock. Where the clock skips this time in spring: the first moment after the skip;
+    where it comes twice in autumn: the first."""
     catch_up_days: Annotated[int, Field(ge=0, le=27)] = 6
-    """How long after the due moment an approved issue is still sent by itself."""
+    """How long after the due moment an approved issue is still sent by itself; never beyond its month."""
     minimum_gap_days: Annotated[int, Field(ge=0, le=27)] = 14
     """At least this many days between the opening of two issues."""
     approvals: Annotated[int, Field(ge=1, le=2)] = 1
     notify: Mailbox | None = None
-    """Who gets a word when an issue is due and not approved, or ended with somebody in doubt."""
+    """Who gets a word when an issue is due and not approved (once a day), or ended with somebody in doubt."""
 
 
 class Approver(Table):
@@ -214,6 +251,10 @@ class Store(Table):
 
     url: str = "sqlite:///subscribers/newsletter.db"
     witness: str = "subscribers/witness.json"
+    """How far sending had come; not in the backup, so that a restored database is noticed."""
+    mirror: str | None = None
+    """Folder of this host's own copy of the witness, away from the publication, so that a folder that was restored
+    with its witness is noticed too. None: `~/.local/state/newsletter` (or below `$XDG_STATE_HOME`)."""
     journal: str = "subscribers/journal.jsonl"
     record: str = "content/record"
     """Folder of the public record, one file per issue: numbers only, never a person."""
@@ -244,13 +285,27 @@ class Smtp(Table):
     password: SecretField | None = None
 
 
+class SendGrid(Table):
+    """SendGrid's web API. Refused until its host stands under [processors]; docs/sendgrid.md says what it costs."""
+
+    api_key: SecretField | None = None
+    """A key that may send mail, and nothing else. Needs `pip install '.[sendgrid]'` in the program's checkout."""
+    region: Literal["eu", "global"] = "eu"
+    """`eu`: api.eu.sendgrid.com, for a regional subuser. `global`: api.sendgrid.com, in the USA."""
+    stand_in: HttpUrl | None = None
+    """For a rehearsal: an address of this machine, by number, that takes the requests in SendGrid's place."""
+    webhook_key: str | None = None
+    """The verification key of the signed event webhook, as SendGrid shows it. None: no webhook."""
+
+
 class Delivery(Table):
-    transport: Literal["smtp", "outbox"] = "smtp"
+    transport: Literal["smtp", "sendgrid", "outbox"] = "smtp"
     rate_per_second: Annotated[float, Field(ge=0.01, le=100_000, allow_inf_nan=False)] | None = None
     """None: as fast as the relay takes them."""
     connections: Annotated[int, Field(ge=1, le=64)] = 4
     outbox_path: str = "outbox"
     smtp: Smtp = Smtp()
+    sendgrid: SendGrid = SendGrid()
 
 
 class Processor(Table):
@@ -258,7 +313,8 @@ class Processor(Table):
 
     host: str
     purpose: OneLine
-    agreement_date: str
+    agreement_date: CalendarDay
+    """When the agreement of GDPR Art. 28 was signed. One that is still to come is none."""
     region: OneLine
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from newsletter.delivery.outcome import Transport
     from newsletter.delivery.press import Press
     from newsletter.flows.parts import Parts
+    from newsletter.schedule.witness import Witness
     from newsletter.store import Store
     from newsletter.subscribers.journal import Journal
     from newsletter.subscribers.retention import Terms
@@ -144,6 +145,7 @@ class House:
             self.clock,
             self.rebuild,
             reach.readable,
+            self.mirror,
         )
 
     def rebuild(self) -> None:
@@ -166,6 +168,26 @@ class House:
             return None
         with self.store.read() as tx:
             return sums(tx, period)
+
+    @property
+    def mirror(self) -> Path:
+        """The folder of this host's own copy of the witness: a state path of the account's own.
+
+        Source: XDG Base Directory Specification, $XDG_STATE_HOME (a relative one is ignored).
+        """
+        named = self.settings.store.mirror
+        if named:
+            return self.settings.path(named)
+        state = Path(self.environ.get("XDG_STATE_HOME", ""))
+        home = Path(self.environ.get("HOME") or "/")
+        return (state if state.is_absolute() else home / ".local" / "state") / "newsletter"
+
+    @property
+    def witness(self) -> Witness:
+        """How far sending had come, as this host remembers it."""
+        from newsletter.schedule.witness import Witness
+
+        return Witness(self.settings.path(self.settings.store.witness), self.mirror)
 
     @property
     def terms(self) -> Terms:

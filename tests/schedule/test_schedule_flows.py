@@ -118,14 +118,15 @@ def test_an_approved_issue_goes_out_at_its_due_moment_and_not_before(month: Mont
     assert len(month.server.delivered) == 5
 
 
-def test_an_unapproved_issue_is_not_sent_and_its_publisher_is_told_once(month: Month) -> None:
+def test_an_unapproved_issue_is_not_sent_and_its_publisher_is_told_once_a_day(month: Month) -> None:
     month.house.readers(2)
-    for _ in range(3):
+    for _ in range(60):
         found, sent = tick(month.parts)
         assert (found.verdict, sent) == (Verdict.UNAPPROVED, None)
         month.now += dt.timedelta(hours=1)
     assert month.server.delivered == []
-    assert month.told() == ["word.not-approved.2026-12"]
+    word = "word.not-approved.2026-12"
+    assert month.told() == [word, f"{word}.1", f"{word}.2"]
     month.approve()
     _, sent = tick(month.parts)
     assert isinstance(sent, Sent)
@@ -139,6 +140,15 @@ def test_a_machine_that_was_off_catches_up_and_after_that_only_by_hand(month: Mo
     found, sent = tick(month.parts)
     assert (found.verdict, sent) == (Verdict.MISSED, None)
     assert month.sent().account.accepted == 1
+
+
+def test_an_issue_that_nobody_approved_is_told_of_until_its_days_are_over(month: Month) -> None:
+    month.house.readers(1)
+    for _ in range(20):
+        tick(month.parts)
+        month.now += dt.timedelta(hours=12)
+    assert decision(month.parts).verdict is Verdict.MISSED
+    assert len(month.told()) == 7, "on the day it was due, and on six more"
 
 
 def test_send_again_says_when_it_was_sent_and_changes_nothing(month: Month) -> None:
@@ -295,7 +305,7 @@ def test_a_restored_database_is_behind_its_witness_and_sends_nobody_a_second_mai
         month.sent()
         copy_of(month, tmp_path / "backup")
         month.server.script = {}
-        month.now = house.sum("2026-12").waiting_until or month.now
+        month.now += dt.timedelta(hours=1)
     month.sent()
     served = month.readers()
     assert len(served) == 8

@@ -16,7 +16,6 @@ from newsletter.cli.trouble import from_exception
 from newsletter.errors import CouldNotRun, Finding, Level
 
 if TYPE_CHECKING:
-    from newsletter.schedule.witness import Witness
     from newsletter.wiring import House
 
 
@@ -56,7 +55,7 @@ def adopt(house: House) -> int:
     """The operator's word that this store is the one to go on with; how many are in doubt now."""
     from newsletter.schedule import witness
 
-    return witness.adopt(house.store, _witness_of(house), house.clock())
+    return witness.adopt(house.store, house.witness, house.clock())
 
 
 def _first(findings: tuple[Finding, ...]) -> str:
@@ -145,26 +144,17 @@ def _ledger(house: House) -> Seen:
 
 
 def _witness(house: House) -> Seen:
-    from newsletter.schedule.witness import Standing, judge, look
-    from newsletter.store.restored import was_restored
+    from newsletter.schedule.witness import Standing, look
 
     if _nobody(house):
         return Seen("witness", "nothing was sent yet")
-    witness = _witness_of(house)
     with house.store.read() as tx:
-        here, restored = look(tx), was_restored(tx)
-    standing = judge(witness.read(), here, restored=restored)
-    if standing not in (Standing.AGREES, Standing.FIRST):
-        witness.insist(house.store)  # raises, with the reason and the way out
+        here, standing = look(tx), house.witness.standing(tx)
     if standing is Standing.FIRST:
         return Seen("witness", "nothing was sent yet")
-    return Seen("witness", f"agrees: last issue {here.last or 'none'}, step {here.clock}")
-
-
-def _witness_of(house: House) -> Witness:
-    from newsletter.schedule.witness import Witness
-
-    return Witness(house.settings.path(house.settings.store.witness))
+    house.witness.insist(house.store, house.clock())  # raises, with the reason and the way out
+    says = f"agrees: last issue {here.last or 'none'}, step {here.clock}; mirror in {house.mirror}"
+    return Seen("witness", says)
 
 
 def _relay_named(house: House) -> Seen:

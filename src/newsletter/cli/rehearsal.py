@@ -102,6 +102,7 @@ def _settings(settings: Settings, folder: Path, port: int) -> Settings:
     store = Store(
         url=f"sqlite:///{folder / 'people' / 'trial.db'}",
         witness=str(folder / "witness.json"),
+        mirror=str(folder / "mirror"),
         journal=str(folder / "journal.jsonl"),
     )
     smtp = Smtp(host=LOOPBACK, port=port, security="none")

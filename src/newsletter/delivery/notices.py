@@ -25,12 +25,12 @@ WORTH = dt.timedelta(hours=24)
 
 
 class Word(StrEnum):
-    """What the publisher is told, once for each issue."""
+    """What the publisher is told about an issue."""
 
     NOT_APPROVED = "not-approved"
-    """It was due and nobody had approved it, so it was not sent."""
+    """It was due and nobody had approved it, so it was not sent. Told once a day."""
     IN_DOUBT = "in-doubt"
-    """It was sent, and for somebody nobody can say whether."""
+    """It was sent, and for somebody nobody can say whether. Told once."""
 
 
 def enqueue(
@@ -59,9 +59,14 @@ def enqueue(
     return notice_id
 
 
-def tell(tx: Connection, word: Word, period: str, language: str, now: dt.datetime) -> bool:
-    """Queue a word to the publisher about `period`, once; False when it was told before."""
-    notice_id = f"word.{word}.{period}"
+def tell(
+    tx: Connection, word: Word, period: str, language: str, now: dt.datetime, *, day: int = 0
+) -> bool:
+    """Queue a word to the publisher about `period`, once a `day`; False when it was told before.
+
+    `day` counts from the due moment: the first is 0.
+    """
+    notice_id = f"word.{word}.{period}" + (f".{day}" if day else "")
     if tx.scalar(sa.select(notices.c.id).where(notices.c.id == notice_id)) is not None:
         return False
     tx.execute(
@@ -73,8 +78,8 @@ def tell(tx: Connection, word: Word, period: str, language: str, now: dt.datetim
 
 
 def word_of(notice_id: str) -> tuple[Word, str]:
-    """What the notice `word.not-approved.2026-12` is about: the word and the period."""
-    _, word, period = notice_id.split(".")
+    """What the notice `word.not-approved.2026-12` (or `….2026-12.3`, on day 3) is about: word and period."""
+    _, word, period, *_ = notice_id.split(".")
     return Word(word), period
 
 

@@ -73,6 +73,8 @@ def _local_settings(toml: str, site: str, smtp_port: int) -> str:
         "web": {"bind": f'"{site.removeprefix("http://")}"'},
         # Due since the 1st and never sent by itself: the story sends it, at its own moment.
         "month": {"day": "1", "time": '"00:00"', "catch_up_days": "0"},
+        # What a demo sent is no business of this host's memory.
+        "store": {"mirror": '"../mirror"'},
         "delivery": {"transport": '"smtp"'},
         "delivery.smtp": {
             "host": '"127.0.0.1"', "port": str(smtp_port), "security": '"none"',

@@ -26,7 +26,7 @@ def close(parts: Parts, period: str, now: dt.datetime) -> Sum:
             notices.tell(tx, notices.Word.IN_DOUBT, period, language, now)
     with parts.store.read() as tx:
         record.publish(tx, period, settings.path(settings.store.record))
-    witness_of(parts).record(parts.store)
+    witness_of(parts).record(parts.store, now)
     return account
 
 

@@ -1,6 +1,7 @@
 """Open an issue: the approved bytes, this month's rules and the witness meet, once.
 
-witness agrees -> opened before? -> due, or --early -> approval holds
+witness and mirror agree, clock is right -> opened before? -> due, or --early
+  -> the gap after what was forgotten is over -> approval holds
   -> the archive's page answers -> ledger -> witness
 """
 
@@ -24,7 +25,7 @@ from newsletter.schedule.witness import Witness
 
 
 def witness_of(parts: Parts) -> Witness:
-    return Witness(parts.settings.path(parts.settings.store.witness))
+    return Witness(parts.settings.path(parts.settings.store.witness), parts.mirror)
 
 
 def open_issue(
@@ -35,10 +36,11 @@ def open_issue(
     Raises:
         Findings: it is not approved, a byte of it changed (NL46x), or it names a
             placeholder (NL459).
-        CouldNotRun: the database is behind its witness, or has none (NL70x).
+        CouldNotRun: the database is behind its witness, or has none (NL70x); the clock
+            stands before what was sent already (NL710).
     """
     settings, witness = parts.settings, witness_of(parts)
-    seen = witness.insist(parts.store)
+    seen = witness.insist(parts.store, now)
     with parts.store.read() as tx:
         account = ledger.sums(tx, str(period))
     if account is not None:
@@ -57,6 +59,9 @@ def open_issue(
             f"{period} is due on {schedule.local(schedule.due(period))}, so nothing was sent",
             f"wait for it, or `newsletter send {period} --early`",
         )
+    too_soon = _too_soon(schedule, seen.issue, period, now)
+    if too_soon:
+        return too_soon
     approved = signing.load(settings, period)
     named = unsendable(settings, approved.editions)
     if named:
@@ -66,8 +71,22 @@ def open_issue(
         return unread
     result = ledger.open_issue(parts.store, parts.vault, approved, rules, now)
     if isinstance(result, Opened):
-        witness.record(parts.store)
+        witness.record(parts.store, now)
     return result
+
+
+def _too_soon(
+    rules: month.Rules, last: month.Last | None, period: Period, now: dt.datetime
+) -> Refused | None:
+    """The least gap after the last issue, which a restored database may have forgotten."""
+    if last is None or last.period >= str(period) or now >= month.free_after(rules, last):
+        return None
+    return Refused(
+        "NL613",
+        f"{last.period} was sent on {rules.local(last.opened_at)}, "
+        f"less than {rules.month.minimum_gap_days} days ago",
+        "wait, or lower [month] minimum_gap_days",
+    )
 
 
 def _unreadable(parts: Parts, issue: ApprovedIssue) -> Refused | None:

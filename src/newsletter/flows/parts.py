@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from newsletter.config import Settings
 from newsletter.delivery.outcome import Transport
@@ -18,7 +19,8 @@ class Parts:
 
     `rebuild` makes the site anew; where that fails, for a broken text or
     another build, the last good site stays, and nothing is raised. `readable` tells whether a page of the site
-    answers where readers will look for it.
+    answers where readers will look for it. `mirror` is the folder of this
+    host's own copy of the witness; None keeps none.
     """
 
     settings: Settings
@@ -28,3 +30,4 @@ class Parts:
     clock: Callable[[], dt.datetime]
     rebuild: Callable[[], None]
     readable: Callable[[str], bool]
+    mirror: Path | None = None

@@ -63,7 +63,8 @@ def send(
         ledger.expire(tx, parts.clock())
     report = go_on(parts, str(period), stop, progress)
     account = close(parts, str(period), parts.clock())
-    if report is not None or not listed(parts, period):
+    asked = stop is not None and stop.is_set()
+    if not asked and (report is not None or not listed(parts, period)):
         parts.rebuild()  # what was sent is listed in the archive
     return Sent(opening, recovered, report, account)
 
@@ -83,6 +84,11 @@ def go_on(
         press.load(tx, period)
     delivery = parts.settings.delivery
     witness = witness_of(parts)
+
+    def told(done: int, total: int, label: str) -> None:
+        if progress is not None:
+            progress(done, total, f"{label} {period}")
+
     report = loop.send(
         parts.store,
         press,
@@ -91,8 +97,8 @@ def go_on(
         pace=Pace(delivery.connections, delivery.rate_per_second),
         clock=parts.clock,
         stop=stop,
-        progress=progress,
-        witness=witness.tick,
+        progress=told,
+        witness=lambda clock: witness.tick(clock, parts.clock()),
     )
-    witness.record(parts.store)
+    witness.record(parts.store, parts.clock())
     return report

@@ -2,18 +2,21 @@
 
 open issue with somebody waiting? -> go on, close
 decide(now)  DUE        -> send
-             UNAPPROVED -> a word to [month] notify, once
+             UNAPPROVED -> a word to [month] notify, once a day
              otherwise  -> nothing; the decision's sentence says why
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 
 import sqlalchemy as sa
 
+from newsletter.config import Settings
 from newsletter.delivery import ledger, notices
-from newsletter.delivery.ledger import Refused, whereabouts
+from newsletter.delivery.ledger import AlreadySent, Recovered, Refused, whereabouts
+from newsletter.delivery.loop import Progress
 from newsletter.errors import Findings
 from newsletter.flows import send as sending
 from newsletter.flows import signing
@@ -24,64 +27,105 @@ from newsletter.flows.send import Sent
 from newsletter.issue import period as calendar
 from newsletter.issue.period import Period
 from newsletter.schedule import month
-from newsletter.schedule.month import Decision, Last, Verdict
+from newsletter.schedule.month import Decision, Verdict
+from newsletter.schedule.witness import Witness, name, newest
+from newsletter.store import Store
+from newsletter.store.restored import was_restored
 from newsletter.store.tables import issues
+
+DAY = dt.timedelta(days=1)
+
+
+def outlook(settings: Settings, store: Store, witness: Witness, now: dt.datetime) -> Decision:
+    """What holds for the month of `now`, by the database and whatever its witness remembers beyond it.
+
+    Raises:
+        CouldNotRun: NL703, the witness cannot be read.
+    """
+    rules = month.Rules(settings.month, settings.publication.time_zone)
+    with store.read() as tx:
+        last, seen = newest(tx), witness.seen(name(tx))
+    if seen is not None and seen.issue and (last is None or seen.issue.period > last.period):
+        last = seen.issue
+    latest = seen.at if seen else None
+    first = month.decide(now, rules, last, approved=True, latest=latest)
+    if first.verdict is not Verdict.DUE:
+        return first
+    approved = _approved(settings, first.period)
+    return month.decide(now, rules, last, approved=approved, latest=latest)
 
 
 def decision(parts: Parts) -> Decision:
     """What holds for this month, as `schedule` and `status` say it."""
-    settings, now = parts.settings, parts.clock()
-    rules = month.Rules(settings.month, settings.publication.time_zone)
-    with parts.store.read() as tx:
-        row = tx.execute(
-            sa.select(issues.c.period, issues.c.opened_at).order_by(issues.c.period.desc()).limit(1)
-        ).first()
-    last = Last(row.period, row.opened_at) if row else None
-    first = month.decide(now, rules, last, approved=True)
-    if first.verdict is not Verdict.DUE:
-        return first
-    return month.decide(now, rules, last, approved=_approved(parts, first.period))
+    return outlook(parts.settings, parts.store, witness_of(parts), parts.clock())
 
 
-def _approved(parts: Parts, period: Period) -> bool:
+def _approved(settings: Settings, period: Period) -> bool:
     try:
-        signing.load(parts.settings, period)
+        signing.load(settings, period)
     except Findings:
         return False
     return True
 
 
 def tick(
-    parts: Parts, stop: threading.Event | None = None
+    parts: Parts, stop: threading.Event | None = None, progress: Progress | None = None
 ) -> tuple[Decision, Sent | Refused | None]:
-    """Do what this moment asks for; the decision, and what was sent.
+    """Do what this moment asks for; the decision, and what was sent or gone on with.
 
     Raises:
-        CouldNotRun: the database is behind its witness, or has none.
+        CouldNotRun: the database is behind its witness, or has none; the clock stands
+            before what was sent already.
     """
-    _go_on_with_what_is_open(parts, stop)
+    gone_on = _go_on_with_what_is_open(parts, stop, progress)
+    witness_of(parts).follow(parts.store)
     found = decision(parts)
-    if found.verdict is Verdict.DUE:
-        return found, sending.send(parts, found.period, stop=stop)
+    if found.verdict is Verdict.DUE and not (stop and stop.is_set()):
+        return found, sending.send(parts, found.period, stop=stop, progress=progress)
     if found.verdict is Verdict.UNAPPROVED and parts.settings.month.notify:
-        language = parts.settings.publication.languages[0]
+        language, now = parts.settings.publication.languages[0], parts.clock()
         with parts.store.write() as tx:
-            word = notices.Word.NOT_APPROVED
-            notices.tell(tx, word, str(found.period), language, parts.clock())
-    return found, None
+            day = (now - found.due_at) // DAY
+            notices.tell(tx, notices.Word.NOT_APPROVED, str(found.period), language, now, day=day)
+    return found, gone_on
 
 
-def _go_on_with_what_is_open(parts: Parts, stop: threading.Event | None) -> None:
+def _go_on_with_what_is_open(
+    parts: Parts, stop: threading.Event | None, progress: Progress | None
+) -> Sent | None:
+    """What came of the open issue, when anything of it was due."""
     with parts.store.write() as tx:
         # Notices too: a confirmation that a killed process held goes out now.
-        ledger.recover(tx, whereabouts.here(), parts.clock())
+        recovered = ledger.recover(tx, whereabouts.here(), parts.clock())
+        open_now = tx.execute(
+            sa.select(issues.c.period, issues.c.opened_at).where(issues.c.state == "open")
+        ).all()
+        restored = was_restored(tx)
+    if not open_now and not restored:
+        return None
+    witness_of(parts).insist(parts.store, parts.clock())
+    went = [
+        _go_on_with(
+            parts, AlreadySent(row.period, row.opened_at, True, "open"), recovered, stop, progress
+        )
+        for row in open_now
+    ]
+    return next((sent for sent in went if sent.report), None)
+
+
+def _go_on_with(
+    parts: Parts,
+    opening: AlreadySent,
+    recovered: Recovered,
+    stop: threading.Event | None,
+    progress: Progress | None,
+) -> Sent:
+    period = opening.period
+    with parts.store.write() as tx:
         ledger.expire(tx, parts.clock())
-        open_now = list(tx.scalars(sa.select(issues.c.period).where(issues.c.state == "open")))
-    if not open_now:
-        return
-    witness_of(parts).insist(parts.store)
-    for period in open_now:
-        report = sending.go_on(parts, period, stop)
-        account = close(parts, period, parts.clock())
-        if (report or account.closed_at) and not listed(parts, calendar.read(period)):
-            parts.rebuild()
+    report = sending.go_on(parts, period, stop, progress)
+    account = close(parts, period, parts.clock())
+    asked = stop is not None and stop.is_set()
+    if not asked and (report or account.closed_at) and not listed(parts, calendar.read(period)):
+        parts.rebuild()
+    return Sent(opening, recovered, report, account)

@@ -7,13 +7,18 @@ the due moment is a wall-clock time there. What is due is decided elsewhere
 
 from __future__ import annotations
 
+import calendar
 import datetime as dt
 import re
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from newsletter.config import Settings
+from newsletter.config import ORDINALS, WEEKDAYS, Settings
 from newsletter.errors import CouldNotRun, Finding
+
+SECOND = dt.timedelta(seconds=1)
+"""The tz database knows no finer skip."""
+DAYS = len(WEEKDAYS)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,15 +45,52 @@ class Period:
     def previous(self) -> Period:
         return Period(self.year - (self.month == 1), (self.month - 2) % 12 + 1)
 
-    def due(self, day: int, time: str, zone: ZoneInfo) -> dt.datetime:
-        """The due moment, in UTC: `time` ("09:00") on `day` (1 to 28) of this month in `zone`.
+    def on(self, rule: int | str) -> dt.date:
+        """The day that a rule of `[month]` means: 1 to 28, "last", "first tuesday", "last monday"."""
+        if isinstance(rule, int):
+            return dt.date(self.year, self.month, rule)
+        first, length = calendar.monthrange(self.year, self.month)
+        ordinal, _, weekday = rule.partition(" ")
+        if not weekday:
+            return dt.date(self.year, self.month, length)
+        days = range(1 + (WEEKDAYS.index(weekday) - first) % DAYS, length + 1, DAYS)
+        return dt.date(
+            self.year, self.month, days[-1 if ordinal == "last" else ORDINALS.index(ordinal)]
+        )
 
-        A time that the clock skips in spring is the moment the skip ends plus
-        the same minutes; a time that comes twice in autumn is the first.
+    def due(self, day: int | str, time: str, zone: ZoneInfo) -> dt.datetime:
+        """The due moment, in UTC: `time` ("09:00") on the day that `day` means, in `zone`.
+
+        A time that the clock skips is the first instant after the skip; a time
+        that comes twice is the first of the two. It is always in this month: a
+        skip over the end of the month (Kiritimati left out 31 December 1994)
+        makes it the last second before.
         """
         hour, minute = map(int, time.split(":"))
-        local = dt.datetime(self.year, self.month, day, hour, minute, tzinfo=zone)
-        return local.astimezone(dt.UTC)
+        moment = instant(dt.datetime.combine(self.on(day), dt.time(hour, minute)), zone)
+        return moment if at(moment, zone) == self else moment - SECOND
+
+    def ends(self, zone: ZoneInfo) -> dt.datetime:
+        """The first instant of the next month in `zone`, in UTC."""
+        return instant(dt.datetime.combine(self.following().first_day, dt.time()), zone)
+
+
+def instant(local: dt.datetime, zone: ZoneInfo) -> dt.datetime:
+    """The first instant, in UTC, at which clocks in `zone` show `local` (naive) or have skipped it."""
+    before = local.replace(tzinfo=zone)
+    moment = before.astimezone(dt.UTC)
+    if moment.astimezone(zone).replace(tzinfo=None) == local:
+        return moment
+    # In a skip: read with the offset after it, the time lies before the skip;
+    # read with the offset before it, behind. The skip's end is in between.
+    early, late = before.replace(fold=1).astimezone(dt.UTC), moment
+    while late - early > SECOND:
+        middle = early + (late - early) // 2 // SECOND * SECOND
+        if middle.astimezone(zone).replace(tzinfo=None) > local:
+            late = middle
+        else:
+            early = middle
+    return late
 
 
 def parse(text: str) -> Period | None:

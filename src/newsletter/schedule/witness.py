@@ -1,6 +1,6 @@
 """The witness: a small file beside the database, outside its backup, that remembers how far we were.
 
-    {"store": ..., "last": "2026-12", "clock": 41, "begun": 1998}
+    {"store": ..., "last": "2026-12", "clock": 41, "begun": 1998, "opened": ..., "at": ...}
 
 A restored or copied database does not know what it sent since. The witness
 does: `clock` is the ledger's clock, which grows with every opening and every
@@ -11,20 +11,26 @@ ended, is told, and refuses to send, until `adopt` has put everybody who was
 still waiting in doubt. What was restored says so itself (`store.restored`),
 and a copy put back after a sender was killed is told by ledger/tally.py.
 
+Each host that sends keeps a mirror of it, away from the publication: a folder
+that was restored whole, witness and all, is behind the mirror, and one that
+was copied to another machine finds none there. What any of them saw counts.
+
 Tries and not settled rows are counted, because the operator's word and a late
 answer may take a row out of the settled ones, and nothing takes a try back:
-erasure and retention leave the ledger's rows where they are.
+erasure and retention leave the ledger's rows where they are. `at` is the last
+moment at which mail was sent: a clock that stands before it is wrong.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import json
-import re
-from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -32,196 +38,237 @@ from sqlalchemy.engine import Connection
 from newsletter.delivery import ledger
 from newsletter.errors import CouldNotRun, Finding
 from newsletter.files import write_atomic
+from newsletter.schedule.month import Last, is_behind
+from newsletter.schedule.seen import Seen, Standing, finding, judge, parsed, written
 from newsletter.store import Store
 from newsletter.store.restored import forget_restored, was_restored
 from newsletter.store.schema import identity
 from newsletter.store.tables import deliveries, issues
 
-MOST = 2**53
-"""No number in the witness is larger: JSON's own limit for whole numbers (RFC 8259 §6)."""
-PERIOD = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """How far a store is, or was. A store with less of `clock` or `begun` than its witness is behind.
-
-    `last` is the last period that was opened, by this store or by one it was
-    adopted after: no period up to it is opened again.
-    """
-
-    store: str
-    last: str | None
-    clock: int
-    begun: int = 0
-
-
-class Standing(StrEnum):
-    AGREES = "agrees"
-    """The store is where the witness saw it, or further."""
-    FIRST = "first"
-    """Nothing was ever sent and there is no witness yet."""
-    MISSING = "missing"
-    """Something was sent, and there is no witness: a copy, or the file was lost."""
-    STRANGER = "stranger"
-    """The witness belongs to another store."""
-    BEHIND = "behind"
-    """The store was restored: the witness saw more than it knows."""
-
-
-def judge(seen: Seen | None, store: Seen, *, restored: bool = False) -> Standing:
-    """What the witness has to say about the store; `restored`: nobody has adopted it since. Pure."""
-    if restored:
-        return Standing.BEHIND
-    if seen is None:
-        return Standing.MISSING if store.clock or store.last else Standing.FIRST
-    if seen.store != store.store:
-        return Standing.STRANGER
-    if seen.clock > store.clock or seen.begun > store.begun:
-        return Standing.BEHIND
-    return Standing.AGREES
+__all__ = ["Seen", "Standing", "Witness", "adopt", "judge", "look", "name", "newest"]
 
 
 class Witness:
-    """The file at `path` (0600)."""
+    """The file at `path` (0600), and its mirror in the folder `mirror`, named after the store."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mirror: Path | None = None) -> None:
         self.path = path
+        self.mirror = mirror
+
+    def places(self, store: str) -> list[Path]:
+        """Where the witness of `store` lies: the file, then the mirror."""
+        return [self.path, *([self.mirror / f"{store}.json"] if self.mirror else [])]
 
     def read(self) -> Seen | None:
-        """None when there is no file.
+        """What the file itself says; None when there is none.
 
         Raises:
             CouldNotRun: NL703, it cannot be read.
         """
-        try:
-            return _parsed(json.loads(self.path.read_text("utf-8")))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, RecursionError) as error:
-            raise CouldNotRun(
-                Finding(
-                    "NL703",
-                    f"the witness {self.path.name} cannot be read",
-                    help="restore it from where it lay; `newsletter doctor --adopt` goes on without it",
-                )
-            ) from error
+        return _read(self.path)
+
+    def seen(self, store: str) -> Seen | None:
+        """The most that the witness and its mirror saw of `store`.
+
+        Raises:
+            CouldNotRun: NL703.
+        """
+        most: Seen | None = None
+        for place in self.places(store):
+            found = _read(place)
+            if found is not None and found.store == store:
+                most = most.with_(found) if most else found
+        return most
 
     def write(self, seen: Seen) -> None:
-        """Durable when this returns."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(self.path, (json.dumps(asdict(seen)) + "\n").encode(), 0o600)
+        """Durable when this returns; what was seen before is forgotten.
 
-    def tick(self, clock: int) -> None:
+        Raises:
+            CouldNotRun: NL711, the mirror cannot be kept.
+        """
+        for place in self.places(seen.store):
+            with self._alone(place):
+                self._put(place, seen)
+
+    def note(self, seen: Seen) -> None:
+        """As `write`, but what was seen before is never forgotten."""
+        for place in self.places(seen.store):
+            with self._alone(place):
+                before = _read(place)
+                same = before is not None and before.store == seen.store
+                self._put(place, before.with_(seen) if before is not None and same else seen)
+
+    def tick(self, clock: int, now: dt.datetime | None = None) -> None:
         """The ledger's clock went on (`loop.send`'s `witness`)."""
         seen = self.read()
         assert seen is not None, "sending begins with `insist`"
-        self.write(replace(seen, clock=max(clock, seen.clock)))
+        self.note(replace(seen, clock=max(clock, seen.clock), at=now))
 
-    def record(self, store: Store) -> Seen:
-        """Write down where the store is now; what was seen before is never forgotten."""
+    def record(self, store: Store, now: dt.datetime | None = None) -> Seen:
+        """Write down where the store is at `now`; what was seen before is never forgotten."""
         with store.read() as tx:
-            now = look(tx)
-        before = self.read()
-        if before is not None and before.store == now.store:
-            last = max(before.last or "", now.last or "") or None
-            now = replace(now, last=last, clock=max(before.clock, now.clock))
-            now = replace(now, begun=max(before.begun, now.begun))
-        self.write(now)
-        return now
+            here = look(tx)
+        self.note(replace(here, at=now))
+        return here
 
-    def insist(self, store: Store) -> Seen:
+    def follow(self, store: Store) -> None:
+        """Let this host's mirror keep up with what another host has sent. Cheap when nothing was."""
+        with store.read() as tx:
+            here, clock = name(tx), ledger.clock.read(tx)
+        if any(seen and seen.store == here and seen.clock < clock for seen in self._told(here)):
+            with store.read() as tx:
+                now = look(tx)
+            self.note(replace(now, at=now.opened))
+
+    def insist(self, store: Store, now: dt.datetime | None = None) -> Seen:
         """What was seen, when the store may send; the first witness is written here.
 
         Raises:
-            CouldNotRun: NL702 the store is behind, NL704 there is no witness, NL705 it is
-                another store's, NL703 it cannot be read.
+            CouldNotRun: NL702 the store is behind, NL704 there is no witness or mirror, NL705 it
+                is another store's, NL703 it cannot be read, NL711 the mirror cannot be kept,
+                NL710 the clock `now` stands before what was sent already.
         """
         with store.read() as tx:
-            now, restored = look(tx), was_restored(tx)
-        seen = self.read()
-        match judge(seen, now, restored=restored):
+            here, restored = look(tx), was_restored(tx)
+        told = self._told(here.store)
+        match judge(told, here, restored=restored):
             case Standing.AGREES:
+                seen = self.seen(here.store)
                 assert seen is not None
-                return seen
             case Standing.FIRST:
-                return self.record(store)
+                self.note(here)
+                return here
             case standing:
-                raise CouldNotRun(_finding(standing, seen, now))
+                raise CouldNotRun(self._finding(standing, told, here))
+        if now is not None and is_behind(now, seen.at):
+            assert seen.at is not None
+            raise CouldNotRun(
+                Finding(
+                    "NL710",
+                    f"the clock says {now:%Y-%m-%d %H:%M}Z, but mail was sent at {seen.at:%Y-%m-%d %H:%M}Z",
+                    help="set the clock right, then it goes on by itself; if it was wrong before and is "
+                    "right now, `newsletter doctor --adopt`",
+                )
+            )
+        return seen
+
+    def standing(self, tx: Connection) -> Standing:
+        """What `insist` would say, and nothing is written. Raises CouldNotRun: NL703."""
+        here = look(tx)
+        return judge(self._told(here.store), here, restored=was_restored(tx))
+
+    def _told(self, store: str) -> list[Seen | None]:
+        return [_read(place) for place in self.places(store)]
+
+    @contextmanager
+    def _alone(self, place: Path) -> Iterator[None]:
+        """Nobody else of this host changes the file meanwhile: two senders share it.
+
+        Raises:
+            CouldNotRun: NL711, this is the mirror, and it cannot be kept.
+        """
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(folder)
+        except OSError as error:
+            if place == self.path:
+                raise
+            raise CouldNotRun(_not_kept(place, error)) from error
+
+    @staticmethod
+    def _put(place: Path, seen: Seen) -> None:
+        write_atomic(place, written(seen), 0o600)
+
+    def _finding(self, standing: Standing, told: Sequence[Seen | None], store: Seen) -> Finding:
+        known = [seen for seen in told if seen is not None and seen.store == store.store]
+        most = known[0] if known else None
+        for seen in known[1:]:
+            most = most.with_(seen) if most else seen
+        missing = [
+            place for place, seen in zip(self.places(store.store), told, strict=True) if not seen
+        ]
+        return finding(standing, most, store, missing)
 
 
 def look(tx: Connection) -> Seen:
     """Where the store is."""
     begun = tx.scalar(sa.select(sa.func.coalesce(sa.func.sum(deliveries.c.attempts), 0)))
-    last = tx.scalar(sa.select(sa.func.max(issues.c.period)))
-    return Seen((identity(tx) or b"").hex(), last, ledger.clock.read(tx), int(begun or 0))
+    last = newest(tx)
+    period, opened = (last.period, last.opened_at) if last else (None, None)
+    return Seen(name(tx), period, ledger.clock.read(tx), int(begun or 0), opened)
+
+
+def newest(tx: Connection) -> Last | None:
+    """The last issue that this database knows."""
+    row = tx.execute(
+        sa.select(issues.c.period, issues.c.opened_at).order_by(issues.c.period.desc()).limit(1)
+    ).first()
+    return Last(row.period, row.opened_at) if row else None
+
+
+def name(tx: Connection) -> str:
+    """The store's own, as a witness writes it; a copy has the same."""
+    return (identity(tx) or b"").hex()
 
 
 def adopt(store: Store, witness: Witness, now: dt.datetime) -> int:
-    """The operator's word that this store is the one to go on with; how many readers are in doubt now.
+    """The operator's word that this store, and this clock, is the one to go on with; how many are in doubt now.
 
     Everybody who was waiting may have been served by what the store forgot. A
     witness that cannot be read saw nothing.
     """
-    try:
-        seen = witness.read()
-    except CouldNotRun:
-        seen = None
+    with store.read() as tx:
+        told = [_read_or_none(place) for place in witness.places(name(tx))]
+    known = [seen for seen in told if seen is not None]
     with store.write() as tx:
-        standing = judge(seen, look(tx), restored=was_restored(tx))
+        standing = judge(told, look(tx), restored=was_restored(tx))
         doubted = 0
         if standing not in (Standing.AGREES, Standing.FIRST):
             doubted = ledger.doubt_everything(tx, now)
-            ledger.clock.advance(tx, seen.clock if seen else None)
+            ledger.clock.advance(tx, max((seen.clock for seen in known), default=None))
         forget_restored(tx)
         ledger.recount(tx)
         here = look(tx)
-    last = max((seen and seen.last) or "", here.last or "") or None
-    witness.write(replace(here, last=last))
+    last = max([here, *known], key=lambda seen: seen.last or "")
+    witness.write(replace(here, last=last.last, opened=last.opened, at=now))
     return doubted
 
 
-def _parsed(told: Any) -> Seen:
-    """What the witness file says.
+def _read(place: Path) -> Seen | None:
+    """What a witness file says; None when there is none.
 
     Raises:
-        ValueError: it is not what `write` writes.
+        CouldNotRun: NL703, it cannot be read.
     """
-    match told:
-        case {"store": str(store), "last": str() | None as last, "clock": clock, "begun": begun}:
-            numbers = all(type(each) is int and 0 <= each <= MOST for each in (clock, begun))
-            period = last is None or PERIOD.fullmatch(last)
-            if len(told) == 4 and store and numbers and period:
-                return Seen(store, last, clock, begun)
-    raise ValueError("no witness")
+    try:
+        return parsed(json.loads(place.read_text("utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise CouldNotRun(
+            Finding(
+                "NL703",
+                f"the witness {place.name} cannot be read",
+                help="restore it from where it lay; `newsletter doctor --adopt` goes on without it",
+            )
+        ) from error
 
 
-def _finding(standing: Standing, seen: Seen | None, store: Seen) -> Finding:
-    adopt = "`newsletter doctor --adopt` takes it over, and puts everybody who was waiting in doubt"
-    match standing:
-        case Standing.BEHIND:
-            if seen is None or judge(seen, store) is not Standing.BEHIND:
-                return Finding(
-                    "NL702",
-                    "the database was restored from a backup, and may lack what was sent since",
-                    help=f"nothing is sent from it until {adopt}",
-                )
-            return Finding(
-                "NL702",
-                f"the database is behind its witness: it knows {store.last or 'no issue'} at step "
-                f"{store.clock}, try {store.begun}; the witness saw {seen.last or 'no issue'} at step "
-                f"{seen.clock}, try {seen.begun}",
-                help=f"it was restored or is a copy; nothing is sent from it until {adopt}",
-            )
-        case Standing.MISSING:
-            return Finding(
-                "NL704",
-                f"this database has sent {store.last or 'mail'} and has no witness here",
-                help=f"if it is a copy, stop; if the witness was lost, {adopt}",
-            )
-        case _:
-            return Finding(
-                "NL705",
-                "the witness here belongs to another database",
-                help=f"see [store] url and witness; if this database is the right one, {adopt}",
-            )
+def _read_or_none(place: Path) -> Seen | None:
+    try:
+        return _read(place)
+    except CouldNotRun:
+        return None
+
+
+def _not_kept(place: Path, error: OSError) -> Finding:
+    return Finding(
+        "NL711",
+        f"this host's mirror of the witness cannot be kept in {place.parent}: {error.strerror}",
+        help="name a folder that this account may write, away from the publication: [store] mirror",
+    )
