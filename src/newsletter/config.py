@@ -220,7 +220,9 @@ class Sender(Table):
     list_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$", max_length=255)]
     """RFC 2919: stable for the life of the list."""
     bounce_domain: str | None = None
-    """Domain of the envelope sender `b+TOKEN@...` (VERP); None: the sender's address itself."""
+    """Domain of the return path `b+TOKEN@...`, where TOKEN names the mail that comes back (VERP). A domain of its own
+    whose mail all ends in one mailbox, or the sender's own domain if it has a mailbox `b` that takes plus addresses.
+    It must pass SPF for the relay. None: the sender's address itself, and no bounce can be told from another."""
 
 
 class Month(Table):
@@ -278,11 +280,34 @@ class Retention(Table):
 
 
 class Smtp(Table):
-    host: str = "127.0.0.1"
+    """The mail server that takes the letters. Best is one on this machine: it answers at once, keeps what it took,
+    and tries on where a reader's host is away; docs/smtp.md shows Postfix."""
+
+    host: Annotated[
+        str, Field(pattern=r"^(unix:/[^\x00-\x1f]{1,100}|[^\s:/@]{1,255}|\[?[0-9a-fA-F:.]+\]?)$")
+    ] = "127.0.0.1"
+    """A name, an address, or a socket in the file system: `unix:/var/spool/postfix/public/newsletter`."""
     port: Annotated[int, Field(ge=1, le=MOST_PORT)] = 25
+    """25 on this machine, 465 with `tls`, 587 with `starttls`. Not looked at for a socket."""
+    protocol: Literal["smtp", "lmtp"] = "smtp"
     security: Literal["tls", "starttls", "none"] = "starttls"
+    """`tls` from the first byte, `starttls` or nothing at all, `none` on this machine only. At least TLS 1.2, and the
+    certificate must verify. A socket in the file system needs none."""
+    ca_file: str | None = None
+    """PEM file of the authority behind the server's certificate; None: those that the system trusts."""
+    helo: Annotated[str, Field(pattern=r"^[A-Za-z0-9.\[\]:-]{1,255}$")] | None = None
+    """The name this machine greets with; None: the domain of the sender's address."""
     user: str | None = None
     password: SecretField | None = None
+    """Said with PLAIN, LOGIN or CRAM-MD5, as offered; outside TLS to this machine only."""
+    messages_per_connection: Annotated[int, Field(ge=0, le=1_000_000)] = 500
+    """After so many mails a connection is closed and made anew; 0: never. Some servers hang up after 100."""
+
+    @model_validator(mode="after")
+    def _lmtp_has_its_own_port(self) -> Smtp:
+        if self.protocol == "lmtp" and self.port == 25 and not self.host.startswith("unix:"):
+            raise ValueError("LMTP is never spoken on port 25 (RFC 2033); name its port, often 24")
+        return self
 
 
 class SendGrid(Table):

@@ -56,6 +56,8 @@ class Envelope:
     that slept past it must not write the final dot, because its lease is over
     and somebody else may have judged the row. `delivery_id` is the row's, for
     a transport whose reports come back with it; None for a mail without a row.
+    `envelope_id` is what a report by mail comes back with (RFC 3461 §4.4): our
+    keyed token, like the one in the return path.
     """
 
     sender: str
@@ -63,6 +65,7 @@ class Envelope:
     smtputf8: bool = False
     dot_before: float = math.inf
     delivery_id: str | None = None
+    envelope_id: str | None = None
 
     def __repr__(self) -> str:
         return "Envelope(***)"

@@ -71,7 +71,8 @@ class Press:
             template, token = self._notice(job, now)
             message_id = f"<{job.message_id}@{self._letterhead.domain}>"
         to = self._recipient(job)
-        envelope = Envelope(self._return_path(job), to, not to.isascii(), dot_before, job.id)
+        name = self._name(job)
+        envelope = Envelope(self._return_path(name), to, not to.isascii(), dot_before, job.id, name)
         return envelope, template.fill(to, message_id, token)
 
     def _recipient(self, job: Job) -> str:
@@ -81,13 +82,19 @@ class Press:
         assert job.address is not None
         return self.vault.open_address(job.subscriber_id, job.address)
 
-    def _return_path(self, job: Job) -> str:
+    def _name(self, job: Job) -> str | None:
+        """The token that names the delivery of an issue, and that only we can make."""
+        if job.kind != "issue":
+            return None
+        name = bytes.fromhex(job.id)[: tokens.ID_BYTES]
+        return self.vault.token(tokens.Purpose.BOUNCE, name)
+
+    def _return_path(self, name: str | None) -> str:
         """Where a report of non-delivery goes; with [sender] bounce_domain it names the delivery (VERP)."""
         domain = self._settings.sender.bounce_domain
-        if domain is None or job.kind != "issue":
+        if domain is None or name is None:
             return self._letterhead.address
-        name = bytes.fromhex(job.id)[: tokens.ID_BYTES]
-        return f"b+{self.vault.token(tokens.Purpose.BOUNCE, name)}@{domain}"
+        return f"b+{name}@{domain}"
 
     def _notice(self, job: Job, now: dt.datetime) -> tuple[Template, str]:
         token = ""

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from newsletter.delivery import reply as replies
 from newsletter.delivery import steps
@@ -60,7 +61,8 @@ class Relay:
     """Where to, and how.
 
     `host` is a name, an address, or `unix:/path`. `security`: tls (from the
-    first byte), starttls (or nothing), none. `messages` go on one connection,
+    first byte), starttls (or nothing), none. `authority` is the PEM file of who
+    is believed instead of the system's authorities. `messages` go on one connection,
     then it is made anew; 0 for no limit.
     """
 
@@ -71,6 +73,7 @@ class Relay:
     user: str | None = None
     password: Callable[[], str] | None = None
     tls: ssl.SSLContext | None = None
+    authority: Path | None = None
     patience: Patience = Patience()
     lmtp: bool = False
     messages: int = 0
@@ -79,10 +82,10 @@ class Relay:
 class Talk(smtplib.SMTP):
     """The dialogue. `stage` is how far it got, `goes_on` whether another MAIL may follow."""
 
-    def __init__(self, relay: Relay, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, relay: Relay, context: ssl.SSLContext | None) -> None:
         super().__init__(local_hostname=relay.helo)
         self._relay = relay
-        self._context = context or relay.tls
+        self._context = context
         self._heard = Incoming()
         self._needs_reset = False
         self._announced: list[Command] | None = None
@@ -177,9 +180,9 @@ class Talk(smtplib.SMTP):
 
     def _shake_hands(self) -> None:
         assert self.sock is not None
-        context = self._context or ssl.create_default_context()
+        assert self._context is not None
         self.sock.settimeout(self._relay.patience.command)
-        self.sock = context.wrap_socket(self.sock, server_hostname=self._relay.host)
+        self.sock = self._context.wrap_socket(self.sock, server_hostname=self._relay.host)
 
     def _log_in(self, user: str, password: Callable[[], str]) -> Outcome | None:
         self.stage = Stage.AUTH
@@ -310,16 +313,18 @@ class Talk(smtplib.SMTP):
             return Outcome(Kind.DEFERRED, Stage.MAIL, reply="an address that would break the line")
         if "size" in offered:
             mail += f" SIZE={size}"
-        if not (envelope.recipient.isascii() and envelope.sender.isascii()) or envelope.smtputf8:
+        ours = envelope.sender.isascii()
+        if envelope.smtputf8 or not ours:
             if "smtputf8" not in offered:
-                return Outcome(
-                    Kind.REJECTED, Stage.RCPT, 553, "5.6.7", "the relay does not offer SMTPUTF8"
-                )
+                said = (553, "5.6.7", "the relay does not offer SMTPUTF8")
+                if ours:
+                    return Outcome(Kind.REJECTED, Stage.RCPT, *said)
+                return Outcome(Kind.OUR_FAULT, Stage.MAIL, *said)
             mail += " BODY=8BITMIME SMTPUTF8"
         if "dsn" in offered:
             mail += " RET=HDRS"  # a report needs no copy of the letter
-            if envelope.delivery_id:
-                mail += f" ENVID={_xtext(envelope.delivery_id)}"
+            if envelope.envelope_id:
+                mail += f" ENVID={_xtext(envelope.envelope_id)}"
             rcpt += " NOTIFY=FAILURE,DELAY"
         return [
             (Stage.MAIL, f"{mail}\r\n".encode()),

@@ -17,6 +17,7 @@ import smtplib
 import ssl
 import threading
 import time
+from pathlib import Path
 
 from newsletter.delivery import steps
 from newsletter.delivery.outcome import Envelope, Following, Kind, Outcome, Stage
@@ -34,15 +35,17 @@ TRUST_SECONDS = 600.0
 class Trust:
     """Which certificates are believed. Threads may share it."""
 
-    def __init__(self) -> None:
+    def __init__(self, authority: Path | None = None) -> None:
+        self._authority = authority
         self._lock = threading.Lock()
         self._made: ssl.SSLContext | None = None
         self._at = 0.0
 
     def context(self) -> ssl.SSLContext:
+        """Raises OSError when the authority's file cannot be read or holds none."""
         with self._lock:
             if self._made is None or time.monotonic() - self._at > TRUST_SECONDS:
-                self._made = ssl.create_default_context()
+                self._made = ssl.create_default_context(cafile=self._authority)
                 self._made.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
                 self._at = time.monotonic()
             return self._made
@@ -60,7 +63,7 @@ class SmtpTransport:
 
     def __init__(self, relay: Relay) -> None:
         self.relay = relay
-        self._trust = Trust()
+        self._trust = Trust(relay.authority)
 
     def connect(self) -> SmtpConnection:
         return SmtpConnection(self.relay, self._trust)
@@ -80,7 +83,11 @@ class SmtpConnection:
         if self._talk is not None:
             return None
         secure = self._relay.security != "none" and self._relay.tls is None
-        talk = self._talk = Talk(self._relay, self._trust.context() if secure else None)
+        try:
+            context = self._trust.context() if secure else self._relay.tls
+        except OSError:
+            return Outcome(Kind.OUR_FAULT, Stage.STARTTLS, reply=trouble.NO_AUTHORITY)
+        talk = self._talk = Talk(self._relay, context)
         try:
             found = talk.open()
         except (OSError, smtplib.SMTPException, Nonsense, ValueError) as error:

@@ -14,6 +14,7 @@ from newsletter.errors import Finding, Where
 NO_NAME = "the name does not resolve"
 NOT_OFFERED = "not offered"
 NO_PASSWORD = "the password cannot be read"
+NO_AUTHORITY = "the certificate authority's file cannot be read"
 IN_CLEAR = "not outside TLS to another machine"
 
 _CERTIFICATE = {
