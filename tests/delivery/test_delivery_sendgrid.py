@@ -258,7 +258,7 @@ def test_a_refused_address_is_the_readers_and_the_words_name_nobody(
     service.behave = not_a_reader
     outcome = line.send(reader(), mail())
     assert outcome == Outcome(
-        Kind.REJECTED, Stage.RCPT, 400, "5.1.3", "the to address … is not valid"
+        Kind.REJECTED, Stage.RCPT, 553, "5.1.3", "the to address … is not valid"
     )
 
 

@@ -3,6 +3,7 @@
     /subscribe  GET form, POST ask                /leave/TOKEN        GET page, POST leave (one-click)
     /confirm/TOKEN   GET page, POST confirm       /preferences/TOKEN  GET page, POST change
     /data       GET form, POST ask for a link     /data/TOKEN         GET page, POST show, erase
+    /hooks/sendgrid  POST signed events, where they are configured
     /challenge  GET a sum for the sign-up form    /forms/...          the forms' own style, script
     everything else: the site's folder, GET only
 
@@ -23,6 +24,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Scope
 
+from newsletter.web import sendgrid
 from newsletter.web.confirm import Confirm
 from newsletter.web.data import Data
 from newsletter.web.enquiry import Enquiry
@@ -96,6 +98,8 @@ def _routes(parts: WebParts, pages: Pages) -> list[BaseRoute]:
     routes.append(Route(pages.style_path, style))
     routes.append(Route(pages.script_path, script))
     routes.append(Route(f"{base}/challenge", subscribe.challenge))
+    if parts.sendgrid is not None:
+        routes.append(Route(base + sendgrid.PATH, sendgrid.Hook(parts).post, methods=["POST"]))
     if parts.site is not None:
         site = Site(
             parts.site,

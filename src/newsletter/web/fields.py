@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -51,21 +51,26 @@ async def read(request: Request) -> dict[str, str]:
     return pairs
 
 
-async def read_body(request: Request) -> bytes:
-    """The body, when it is small and comes in time.
+async def read_body(
+    request: Request,
+    longest: int = LONGEST_BODY,
+    hold: Callable[[int], None] = lambda octets: None,
+) -> bytes:
+    """The body, when it has at most `longest` octets and comes in time; `hold` is told of each piece.
 
     Raises:
-        Refused: 413 or 408; what is still to come is not read.
+        Refused: 413 or 408, or what `hold` refuses; what is still to come is not read.
     """
     length = request.headers.get("content-length", "0")
-    if not (length.isascii() and length.isdigit()) or int(length[:20]) > LONGEST_BODY:
+    if not (length.isascii() and length.isdigit()) or int(length[:20]) > longest:
         raise Refused(413)
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for chunk in request.stream():
+                hold(len(chunk))
                 body += chunk
-                if len(body) > LONGEST_BODY:
+                if len(body) > longest:
                     raise Refused(413)
     except TimeoutError:
         raise Refused(408) from None

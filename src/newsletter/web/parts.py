@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
 from newsletter.store import Store
 from newsletter.subscribers.journal import Journal
 from newsletter.subscribers.vault import Vault
@@ -26,7 +28,8 @@ class WebParts:
     `templates` are folders of web templates, the publication's own first;
     `tokens` is the site's tokens.css. `privacy` maps a language to the address
     of its privacy page. `smtputf8`: whether the mail road carries such local
-    parts.
+    parts. `sendgrid` is the key that SendGrid signs its events with; None: its
+    webhook is not there.
     """
 
     title: str
@@ -46,6 +49,7 @@ class WebParts:
     privacy: Mapping[str, str] = field(default_factory=dict)
     unconfirmed: dt.timedelta = dt.timedelta(hours=48)
     smtputf8: bool = False
+    sendgrid: EllipticCurvePublicKey | None = None
 
     @property
     def base(self) -> str:

@@ -36,6 +36,7 @@ from newsletter.delivery.outcome import Envelope, Kind, Outcome, Stage
 from newsletter.delivery.transports import sendgrid_answer, sendgrid_mail
 from newsletter.delivery.transports.sendgrid_line import Answer, Line, Patience, Slept
 from newsletter.delivery.transports.sendgrid_place import is_pinned
+from newsletter.errors import CouldNotRun
 
 DOUBTS = 3
 """So many requests in a row without a readable answer: the service is ill, and each more is a doubt more."""
@@ -108,9 +109,10 @@ class SendGridConnection:
         self._restraint = restraint
         self._line = Line(service.base, service.patience, service.tls)
         self._aborted = threading.Event()
+        self._key = ""
 
     def ready(self) -> Outcome | None:
-        trouble = self._rested()
+        trouble = self._rested() or self._keyless()
         if trouble is not None:
             return trouble
         try:
@@ -138,6 +140,18 @@ class SendGridConnection:
             self._aborted.wait(seconds)
         return _aborted()
 
+    def _keyless(self) -> Outcome | None:
+        """Reveal the key, once for this connection; the trouble with it."""
+        if not self._key:
+            try:
+                self._key = self._service.key()
+            except CouldNotRun:
+                return Outcome(Kind.OUR_FAULT, Stage.AUTH, reply="the API key cannot be read")
+        if _KEY.fullmatch(self._key):
+            return None
+        reply = "the API key holds a character that no key has"
+        return Outcome(Kind.OUR_FAULT, Stage.AUTH, reply=reply)
+
     def send(self, envelope: Envelope, message: bytes) -> Outcome:
         if self._aborted.is_set():
             return _aborted()
@@ -151,11 +165,7 @@ class SendGridConnection:
 
     def _post(self, body: dict[str, Any], dot_before: float) -> tuple[Outcome, float]:
         """One request; its outcome and the rest it asks for."""
-        key = self._service.key()
-        if not _KEY.fullmatch(key):
-            reply = "the API key holds a character that no key has"
-            return Outcome(Kind.OUR_FAULT, Stage.AUTH, reply=reply), 0.0
-        sdk = SendGridAPIClient(key, host=self._service.base)
+        sdk = SendGridAPIClient(self._key, host=self._service.base)
         sdk.client = _Wire(
             self._line, dot_before, host=sdk.host, headers=sdk.client.request_headers
         )

@@ -6,6 +6,10 @@
     429                                  deferred, and the whole sender slows down
     anything else                        in doubt: 200 (a sandbox's answer), other 2xx, 3xx, 408, 5xx
 
+An outcome's code is the HTTP status, but for a rejected reader: there it is
+what an SMTP server says of an address that cannot be, for whoever judges it
+later (feedback/verdict.py).
+
 There is no key by which SendGrid would know a request again, so a message that
 may have been taken is never offered a second time.
 
@@ -71,8 +75,8 @@ def _refused(body: bytes) -> Outcome:
     """A 400: about the reader when every error names the reader's address, else about us."""
     fields = [str(each.get("field")) for each in _errors(body)]
     if fields and all(_READER.fullmatch(field) for field in fields):
-        # RFC 3463 §3.2: bad destination mailbox address syntax
-        return Outcome(Kind.REJECTED, Stage.RCPT, 400, "5.1.3", _said(body))
+        # RFC 5321 §4.2.3: mailbox name not allowed; RFC 3463 §3.2: bad mailbox address syntax
+        return Outcome(Kind.REJECTED, Stage.RCPT, 553, "5.1.3", _said(body))
     return Outcome(Kind.OUR_FAULT, Stage.MAIL, 400, reply=_said(body))
 
 
