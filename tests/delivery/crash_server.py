@@ -1,24 +1,48 @@
-"""Forks a sender for every line it reads, and says how it ended: python crash_server.py
+"""Forks a sender for every order it reads, to be killed or stopped at a counted event.
 
-    in:   ROOT PORT CONNECTIONS KILL_AT      out:  EVENTS or "killed"
+    in    {"do": "start", ...Order}      out   {"pid": 4711}
+    in    {"do": "wait", "pid": 4711, "seconds": 20}
+                                         out   {"how": "ended" | "refused" | "broke" | "stopped" | "killed" | "busy"}
 
 The child runs the whole flow of `newsletter send` and is traced: every call
-and return of a C function that touches the disk or the network counts as an
-event. At event KILL_AT the child kills itself with SIGKILL; 0 means never, and
-then the number of events is answered. So "between any two of them" is a
-number, and nothing in the product knows of it.
+and return of a function that touches the disk, the database or the network is
+an event. At event `at` the child sends itself `signal`; 0 means never. So
+"between any two statements, between any two verbs" is a number, and nothing in
+the product knows of it.
+
+The child's clocks (the wall's, the monotonic one, the boot-time one) run ahead
+by the seconds in `skew`, a file that the parent may rewrite while the child is
+stopped: so twenty minutes pass in none.
+
+For a loss of power on SQLite the child notes in `durable` how long the write-
+ahead log was after each commit that was flushed (`synchronous=FULL`), and
+keeps the content of every other file at its last fsync, every folder's names
+at its.
 """
 
 from __future__ import annotations
 
+import datetime as dt
+import faulthandler
+import hashlib
 import itertools
+import json
+import mmap
 import os
+import platform
+import shutil
 import signal
+import sqlite3
+import stat
+import struct
 import sys
+import tempfile
 import threading
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import IO, Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -27,67 +51,200 @@ from month_files import DECEMBER, DUE
 from scripted_relay import Scripted
 
 from newsletter import config
+from newsletter.delivery import desk
 from newsletter.delivery.transports.smtp import Patience
+from newsletter.errors import CouldNotRun
 from newsletter.flows.parts import Parts
 from newsletter.flows.send import Sent, send
-from newsletter.store import open_store
+from newsletter.store import engine, open_store
 from newsletter.subscribers.rootkey import RootKey
 from newsletter.subscribers.vault import unlock
 
 WATCHED = frozenset(
     {"execute", "executemany", "commit", "rollback", "send", "sendall", "recv", "connect"}
-    | {"fsync", "replace", "open", "write", "shutdown", "close"}
+    | {"fsync", "replace", "open", "write", "pwrite", "shutdown", "close", "unlink", "sync"}
 )
+VALUES = (str, bytes, bytearray, list, dict)
+"""`"".replace` touches no disk."""
+DRIVER = "psycopg."
+"""PostgreSQL's driver is written in Python; its calls count like C's."""
 
 
-def trace(kill_at: int) -> Any:
-    """Count events; kill this process at the one that is asked for."""
-    count = itertools.count(1)
-    last = [0]
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One sender. `host` other than "" is another machine, as far as the sender knows."""
 
-    def event(frame: FrameType, kind: str, function: Any) -> None:
-        if kind in ("c_call", "c_return") and function.__name__ in WATCHED:
-            last[0] = next(count)
-            if last[0] == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
+    root: str
+    url: str
+    port: int
+    connections: int
+    skew: str
+    at: int = 0
+    signal: int = signal.SIGKILL
+    host: str = ""
+    batch: int = 64
+    """Claims for each connection."""
+    durable: str = ""
+    labels: bool = False
+    """Answer what each event was."""
 
-    threading.setprofile(event)
-    sys.setprofile(event)
-    return last
+
+class Trace:
+    """Counts events; at the one that is asked for, this process signals itself."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._count = itertools.count(1)
+        self._log = Path(f"{order.url.removeprefix('sqlite:///')}-wal")
+        self.last = 0
+        self.labels: list[str] = []
+
+    def start(self) -> None:
+        threading.setprofile(self.event)
+        sys.setprofile(self.event)
+
+    def event(self, frame: FrameType, kind: str, function: Any) -> None:
+        if kind in ("c_call", "c_return"):
+            name = function.__name__
+            if name not in WATCHED or isinstance(function.__self__, VALUES):
+                return
+        elif kind in ("call", "return"):
+            name = frame.f_code.co_name
+            if name not in WATCHED or not frame.f_globals["__name__"].startswith(DRIVER):
+                return
+        else:
+            return
+        after = kind.endswith("return")
+        if kind == "c_return" and self._order.durable and name in ("commit", "execute"):
+            self._note(function.__self__)
+        self.last = next(self._count)
+        if self._order.labels:
+            self.labels.append(f"{'after' if after else 'before'} {name} {_what(frame)}".strip())
+        if self.last == self._order.at:
+            os.kill(os.getpid(), self._order.signal)
+
+    def _note(self, driver: object) -> None:
+        """How much of the write-ahead log is on the disk for certain."""
+        if isinstance(driver, sqlite3.Connection) and not driver.in_transaction:
+            (level,) = driver.execute("PRAGMA synchronous").fetchone()
+            if level == 2 and self._log.exists():
+                # One file for each sender, never shorter than its number.
+                place = Path(self._order.durable) / f"log-{os.getpid()}"
+                paper = os.open(place, os.O_WRONLY | os.O_CREAT, 0o600)
+                os.pwrite(paper, f"{self._log.stat().st_size:>20}".encode(), 0)
+                os.close(paper)
 
 
-def child(root: str, port: int, connections: int, kill_at: int) -> int:
-    settings = config.load(Path(root))
-    delivery = settings.delivery.model_copy(update={"connections": connections})
+def _what(frame: FrameType) -> str:
+    """What is executed or said there, as far as the caller's own variables tell."""
+    there = frame.f_locals
+    for name in ("statement", "text", "query", "sql"):
+        if isinstance(there.get(name), str):
+            return " ".join(there[name].split())[:60]
+    for name in ("data", "s"):
+        if isinstance(there.get(name), bytes | str):
+            said = there[name] if isinstance(there[name], str) else there[name].decode("latin-1")
+            return " ".join(line.split(" ")[0] for line in said.split("\r\n") if line)[:40]
+    return ""
+
+
+def other_clocks(skew: str) -> Any:
+    """Set this process's clocks ahead by what stands in `skew`, now and whenever it changes."""
+    with open(skew, "r+b") as file:  # noqa: PTH123 - mmap wants the descriptor
+        ahead = mmap.mmap(file.fileno(), 8, prot=mmap.PROT_READ)
+    monotonic, gettime = time.monotonic, time.clock_gettime
+    time.monotonic = lambda: monotonic() + struct.unpack("d", ahead[:])[0]
+    time.clock_gettime = lambda clock: gettime(clock) + struct.unpack("d", ahead[:])[0]
+    return lambda: DUE + dt.timedelta(seconds=struct.unpack("d", ahead[:])[0])
+
+
+def keep_what_is_flushed(folder: Path) -> None:
+    """From now on each fsync leaves a copy of what it made durable in `folder`."""
+    fsync = os.fsync
+
+    def kept(descriptor: int) -> None:
+        fsync(descriptor)
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            place = Path(f"/proc/self/fd/{descriptor}").readlink()
+            names = {entry.name: entry.inode() for entry in os.scandir(place) if entry.is_file()}
+            mark = hashlib.sha256(str(place).encode()).hexdigest()[:16]
+            (folder / f"names-{mark}").write_text(json.dumps([str(place), names]), "utf-8")
+        else:
+            shutil.copyfile(f"/proc/self/fd/{descriptor}", folder / f"file-{found.st_ino}")
+
+    os.fsync = kept
+
+
+def child(order: Order) -> dict[str, object]:
+    faulthandler.enable()  # one that hangs is aborted, and says where it stood
+    clock = other_clocks(order.skew)
+    if order.host:
+        platform.node = lambda: order.host
+        engine.BUSY_SECONDS = 1  # it waits no longer for one that was stopped with the pen in hand
+    assert desk.BATCH
+    desk.BATCH = order.batch
+    if order.durable:
+        keep_what_is_flushed(Path(order.durable))
+    settings = config.load(Path(order.root))
+    delivery = settings.delivery.model_copy(update={"connections": order.connections})
     settings = settings.model_copy(update={"delivery": delivery})
-    store = open_store(f"sqlite:///{root}/subscribers/newsletter.db")
+    store = open_store(order.url)
     vault = unlock(store, RootKey(bytes(range(32))), DUE)
-    relay = smtp(Scripted({}, port=port), Patience())
-    last = trace(kill_at)
-    sent = send(
-        Parts(settings, store, vault, relay, lambda: DUE, lambda: None, lambda _page: True),
-        DECEMBER,
-    )
-    sys.setprofile(None)
+    relay = smtp(Scripted({}, port=order.port), Patience())
+    trace = Trace(order)
+    trace.start()
+    try:
+        sent = send(
+            Parts(settings, store, vault, relay, clock, lambda: None, lambda _page: True), DECEMBER
+        )
+    finally:
+        sys.setprofile(None)
     assert isinstance(sent, Sent), sent
     store.close()
-    return int(last[0])
+    return {"how": "ended", "events": trace.last, "labels": trace.labels}
+
+
+def start(order: Order) -> tuple[int, IO[bytes]]:
+    """The child's process, and the file in which it says what it has to."""
+    paper = tempfile.TemporaryFile()  # noqa: SIM115 - `wait` closes it
+    pid = os.fork()
+    if pid == 0:
+        try:
+            said = child(order)
+        except CouldNotRun as error:
+            said = {"how": "refused", "why": [finding.code for finding in error.findings]}
+        except BaseException as error:  # noqa: BLE001 - told to the parent, whole
+            said = {"how": "broke", "why": f"{type(error).__name__}: {error}"[:500]}
+        os.write(paper.fileno(), json.dumps(said).encode())
+        os._exit(0)
+    return pid, paper
+
+
+def wait(pid: int, paper: IO[bytes], seconds: float) -> dict[str, object]:
+    """Until the child ends or is stopped; "busy" when it has not by then."""
+    until = time.monotonic() + seconds
+    while not (ended := os.waitpid(pid, os.WUNTRACED | os.WNOHANG))[0]:
+        if time.monotonic() > until:
+            return {"how": "busy"}
+        time.sleep(0.001)
+    if os.WIFSTOPPED(ended[1]):
+        return {"how": "stopped"}
+    with paper:
+        paper.seek(0)
+        return {"how": "killed"} if os.WIFSIGNALED(ended[1]) else json.load(paper)
 
 
 def main() -> None:
+    papers: dict[int, IO[bytes]] = {}
     for line in sys.stdin:
-        root, *numbers = line.split()
-        read, write = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            os.write(write, str(child(root, *map(int, numbers))).encode())
-            os._exit(0)
-        os.close(write)
-        _, status = os.waitpid(pid, 0)
-        said = os.read(read, 100).decode()
-        os.close(read)
-        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-        print("killed" if killed else said or "failed", flush=True)
+        wish = json.loads(line)
+        if wish.pop("do") == "start":
+            pid, papers[pid] = start(Order(**wish))
+            answer: dict[str, object] = {"pid": pid}
+        else:
+            answer = wait(wish["pid"], papers[wish["pid"]], wish["seconds"])
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":
