@@ -13,7 +13,16 @@ from newsletter.delivery.ledger.claims import (
     return_,
     waiting,
 )
-from newsletter.delivery.ledger.ending import Resolved, close, expire, halt, resolve
+from newsletter.delivery.ledger.ending import (
+    MAIL_LOG,
+    OPERATOR,
+    Resolved,
+    close,
+    expire,
+    halt,
+    resolve,
+    testify,
+)
 from newsletter.delivery.ledger.lanes import NOTICES, Job, Lane
 from newsletter.delivery.ledger.opening import AlreadySent, Opened, Refused, Rules, open_issue
 from newsletter.delivery.ledger.recovery import (
@@ -31,7 +40,9 @@ from newsletter.delivery.ledger.sums import Line, Sum, lines, recount, sums, une
 
 __all__ = [
     "LEASE",
+    "MAIL_LOG",
     "NOTICES",
+    "OPERATOR",
     "AlreadySent",
     "Job",
     "Lane",
@@ -65,6 +76,7 @@ __all__ = [
     "sign_off",
     "sums",
     "tally",
+    "testify",
     "uneven",
     "waiting",
 ]

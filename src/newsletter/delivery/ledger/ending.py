@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from newsletter.delivery.ledger.sums import sums
 from newsletter.delivery.states import State, may
-from newsletter.store.tables import deliveries, issues, notices, senders
+from newsletter.store.tables import attempts, deliveries, issues, notices, senders
 
 
 def expire(tx: Connection, now: dt.datetime) -> int:
@@ -78,10 +78,22 @@ class Resolved(StrEnum):
     TOO_LATE = "the issue is closed, so nobody is sent it any more"
 
 
+OPERATOR = "operator"
+MAIL_LOG = "mail log"
+"""Who may speak beside a sender: the `claim_id` of their lines among the attempts."""
+
+
 def resolve(
-    tx: Connection, period: str, delivery_id: str, after: State, now: dt.datetime
+    tx: Connection,
+    period: str,
+    delivery_id: str,
+    after: State,
+    now: dt.datetime,
+    *,
+    by: str = OPERATOR,
+    words: str = "",
 ) -> Resolved:
-    """The operator's word, from evidence outside (a mail log, the reader): IN_DOUBT -> `after`.
+    """The operator's word, or a mail log's: IN_DOUBT -> `after`. What was said stands among the attempts.
 
     Raises:
         ValueError: `after` is not ACCEPTED, REJECTED or QUEUED.
@@ -109,10 +121,29 @@ def resolve(
         .where(deliveries.c.id == delivery_id, deliveries.c.state == State.IN_DOUBT.value)
         .values(
             state=after.value,
-            reason="resolved by the operator",
+            reason=f"resolved by the {by}",
             claim_id=None,
             due_at=now,
             settled_at=None if after is State.QUEUED else now,
         )
     )
+    testify(
+        tx, delivery_id, by, "resolved", f"{words}: {after.value}" if words else after.value, now
+    )
     return Resolved.DONE
+
+
+def testify(
+    tx: Connection, delivery_id: str, by: str, outcome: str, words: str, now: dt.datetime
+) -> None:
+    """Write what was said of a delivery beside its tries. `words` name nobody."""
+    tx.execute(
+        sa.insert(attempts).values(
+            delivery_id=delivery_id,
+            claim_id=by,
+            ended_at=now,
+            outcome=outcome,
+            stage="evidence",
+            reply=words,
+        )
+    )
