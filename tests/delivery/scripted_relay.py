@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 DROP = "(drop)"
 """Hang up."""
@@ -78,6 +79,9 @@ class Scripted:
     accepted: list[str] = field(default_factory=list)
     """Recipients that were answered 2yz after the dot."""
     connections: int = 0
+    address: str = ""
+    """The socket's path, when it is one in the file system."""
+    implicit: bool = False
     hits: dict[Step, threading.Event] = field(
         default_factory=lambda: {step: threading.Event() for step in Step}
     )
@@ -100,10 +104,19 @@ def relay(
     pipelining: bool = True,
     tls: ssl.SSLContext | None = None,
     extra: tuple[str, ...] = (),
+    unix: Path | None = None,
+    implicit: bool = False,
 ) -> Iterator[Scripted]:
-    server = Scripted(script or {}, pipelining, tls, extra)
-    listener = socket.create_server(("127.0.0.1", 0))
-    server.port = listener.getsockname()[1]
+    """`implicit`: TLS from the first byte. `unix`: listen there, not at a port."""
+    server = Scripted(script or {}, pipelining, tls, extra, implicit=implicit)
+    if unix is not None:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(unix))
+        listener.listen()
+        server.address = f"unix:{unix}"
+    else:
+        listener = socket.create_server(("127.0.0.1", 0))
+        server.address, server.port = listener.getsockname()
     open_now: set[socket.socket] = set()
 
     def accept() -> None:
@@ -117,7 +130,8 @@ def relay(
             threading.Thread(target=serve, args=(client,), daemon=True).start()
 
     def serve(client: socket.socket) -> None:
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if client.family != socket.AF_UNIX:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with suppress(OSError, Cut):
             _Session(server, client).run()
         with suppress(OSError):
@@ -142,19 +156,24 @@ class _Session:
         self.recipient = ""
 
     def run(self) -> None:
+        if self.server.implicit:
+            self.secure()
         self.answer(Step.GREETING)
         while raw := self.file.readline():
             line = raw.decode("utf-8").rstrip("\r\n")
             with self.server.lock:
                 self.server.lines.append(line)
             word = line.split(" ")[0].split(":")[0].upper()
-            if word in ("EHLO", "HELO"):
+            if word in ("EHLO", "HELO", "LHLO"):
                 self.hello(line)
             elif word == "STARTTLS":
                 self.answer(Step.STARTTLS)
-                assert self.server.tls is not None
-                self.client = self.server.tls.wrap_socket(self.client, server_side=True)
-                self.file = self.client.makefile("rb")
+                self.secure()
+            elif word == "AUTH":
+                while self.answer(Step.AUTH, line).startswith("334"):
+                    line = self.file.readline().decode("ascii").rstrip("\r\n")
+                    with self.server.lock:
+                        self.server.lines.append(line)
             elif word == "DATA":
                 self.data()
             elif word == "QUIT":
@@ -165,6 +184,11 @@ class _Session:
                 self.recipient = found[1] if found else self.recipient
                 self.answer(Step(word.lower()), line)
 
+    def secure(self) -> None:
+        assert self.server.tls is not None
+        self.client = self.server.tls.wrap_socket(self.client, server_side=True)
+        self.file = self.client.makefile("rb")
+
     def hello(self, line: str) -> None:
         action = self.server.action(Step.HELLO, line)
         if action != "250 ok":
@@ -172,6 +196,8 @@ class _Session:
             return
         secure = isinstance(self.client, ssl.SSLSocket)
         offers = [*(["PIPELINING"] if self.server.pipelining else []), *self.server.extra]
+        if line.upper().startswith("HELO"):
+            offers = []
         offers += ["STARTTLS"] if self.server.tls and not secure else []
         lines = ["scripted", *offers]
         text = "".join(f"250-{each}\r\n" for each in lines[:-1]) + f"250 {lines[-1]}\r\n"
