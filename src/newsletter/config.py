@@ -349,6 +349,50 @@ class News(Table):
     """Items older than this are not proposed."""
 
 
+class Imap(Table):
+    """A folder of a mailbox that reports come back to. Without `host` none is read."""
+
+    host: Annotated[str, Field(pattern=r"^[^\s/@]{1,255}$")] | None = None
+    """One that is not this machine sees readers' addresses, so it must stand under [processors]."""
+    port: Annotated[int, Field(ge=1, le=MOST_PORT)] = 993
+    security: Literal["tls", "starttls", "none"] = "tls"
+    """The certificate must verify; `none` on this machine only."""
+    ca_file: str | None = None
+    """PEM file of the authority behind the server's certificate; None: those that the system trusts."""
+    user: OneLine | None = None
+    password: SecretField | None = None
+    folder: OneLine = "INBOX"
+    move_to: OneLine | None = None
+    """Folder for what was acted on; None: it stays, marked as read."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Imap:
+        if self.host and not (self.user and self.password):
+            raise ValueError("an IMAP folder needs `user` and `password`")
+        return self
+
+
+class Feedback(Table):
+    """Bounces, complaints and leaves by mail: where they come back to. docs/feedback.md shows the mail server's side."""
+
+    maildir: str | None = None
+    """Folder that holds new/ and cur/, where the mail server puts what comes to `b+TOKEN@` the bounce domain."""
+    imap: Imap = Imap()
+    afterwards: Literal["keep", "delete"] = "keep"
+    """What happens to a mail once its effect is in the database: `keep` marks it as read. What names nobody is
+    flagged and never deleted."""
+    every_minutes: Annotated[int, Field(ge=1, le=1440)] = 5
+    """How often `newsletter run` looks."""
+    leave_by_mail: bool = False
+    """Offer `leave+TOKEN@` the bounce domain in List-Unsubscribe, after the one-click address.
+    Only where mail to it comes into one of the places above."""
+
+    @property
+    def collects(self) -> bool:
+        """Whether there is a place to look into."""
+        return self.maildir is not None or self.imap.host is not None
+
+
 class Backup(Table):
     recipients: tuple[str, ...] = ()
     """age public keys; a backup is readable by them alone."""
@@ -368,12 +412,19 @@ class Settings(Table):
     delivery: Delivery = Delivery()
     processors: dict[str, Processor] = {}
     news: News = News()
+    feedback: Feedback = Feedback()
     backup: Backup = Backup()
 
     @model_validator(mode="after")
     def _root_is_absolute(self) -> Settings:
         if not self.root.is_absolute():
             raise ValueError("root must be absolute")
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_have_an_address(self) -> Settings:
+        if self.feedback.leave_by_mail and self.sender.bounce_domain is None:
+            raise ValueError("[feedback] leave_by_mail needs [sender] bounce_domain")
         return self
 
     @property

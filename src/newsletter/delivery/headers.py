@@ -20,6 +20,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 LONGEST = 78
 """RFC 5322 §2.1.1: a line SHOULD have no more characters than this, and MUST have no more than 998."""
 
+BOUNCE_NAME = "b"
+LEAVE_NAME = "leave"
+"""Our two mailboxes at the bounce domain: `b+TOKEN@`, `leave+TOKEN@`; delivery/feedback reads what comes to them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Letterhead:
@@ -32,6 +36,8 @@ class Letterhead:
     title: str
     public_url: str
     site_url: str
+    leave_domain: str | None = None
+    """Where mail to `leave+TOKEN@` is read; None: nobody reads it, so nobody is told."""
 
     @classmethod
     def of(cls, settings: Settings) -> Letterhead:
@@ -44,6 +50,7 @@ class Letterhead:
             title=settings.publication.title,
             public_url=settings.public_url,
             site_url=settings.site_url,
+            leave_domain=sender.bounce_domain if settings.feedback.leave_by_mail else None,
         )
 
     @property

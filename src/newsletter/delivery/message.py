@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 from newsletter.delivery import headers
 from newsletter.delivery.encoding import SLOT, Encoded, Hole, Piece, encode
-from newsletter.delivery.headers import Letterhead
-from newsletter.issue.edition import leave_url
+from newsletter.delivery.headers import LEAVE_NAME, Letterhead
+from newsletter.issue.edition import TOKEN_SLOT, leave_url
 
 _TO = b"TO-SLOT"
 _ID = b"MESSAGE-ID-SLOT"
@@ -100,7 +100,7 @@ def _list_headers(letterhead: Letterhead, period: str) -> bytes:
     return b"".join(
         (
             headers.mailbox("List-Id", letterhead.title, letterhead.list_id),
-            headers.raw("List-Unsubscribe", f"<{leave_url(letterhead.public_url)}>"),
+            headers.raw("List-Unsubscribe", _leave(letterhead)),
             headers.raw("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
             headers.raw("List-Help", f"<{letterhead.site_url}/>"),
             headers.raw("List-Owner", owner),
@@ -108,6 +108,16 @@ def _list_headers(letterhead: Letterhead, period: str) -> bytes:
             headers.raw("List-Post", "NO"),
             headers.raw("Feedback-ID", headers.feedback_id(letterhead, period)),
         )
+    )
+
+
+def _leave(letterhead: Letterhead) -> str:
+    """One click first; a mailbox beside it is allowed (RFC 8058 §3.1), and some programs know no other way."""
+    one_click = f"<{leave_url(letterhead.public_url)}>"
+    if letterhead.leave_domain is None:
+        return one_click
+    return (
+        f"{one_click}, <mailto:{LEAVE_NAME}+{TOKEN_SLOT}@{letterhead.leave_domain}?subject=leave>"
     )
 
 

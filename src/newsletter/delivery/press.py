@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from newsletter.config import Settings
 from newsletter.delivery import message, notice_text
-from newsletter.delivery.headers import Letterhead
+from newsletter.delivery.headers import BOUNCE_NAME, Letterhead
 from newsletter.delivery.ledger import Job
 from newsletter.delivery.message import Content, Template
 from newsletter.delivery.outcome import Envelope
@@ -83,8 +83,8 @@ class Press:
         return self.vault.open_address(job.subscriber_id, job.address)
 
     def _name(self, job: Job) -> str | None:
-        """The token that names the delivery of an issue, and that only we can make."""
-        if job.kind != "issue":
+        """The token that names a reader's mail, issue or notice, and that only we can make."""
+        if job.kind == "word":
             return None
         name = bytes.fromhex(job.id)[: tokens.ID_BYTES]
         return self.vault.token(tokens.Purpose.BOUNCE, name)
@@ -94,7 +94,7 @@ class Press:
         domain = self._settings.sender.bounce_domain
         if domain is None or name is None:
             return self._letterhead.address
-        return f"b+{name}@{domain}"
+        return f"{BOUNCE_NAME}+{name}@{domain}"
 
     def _notice(self, job: Job, now: dt.datetime) -> tuple[Template, str]:
         token = ""

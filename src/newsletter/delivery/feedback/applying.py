@@ -26,7 +26,7 @@ from newsletter.delivery import departure
 from newsletter.delivery.feedback import verdict
 from newsletter.delivery.feedback.events import Event, Kind
 from newsletter.delivery.ledger import exclude
-from newsletter.delivery.states import ALLOWED, PENDING, SETTLED, State
+from newsletter.delivery.states import ALLOWED, PENDING, State
 from newsletter.store import Store
 from newsletter.store.tables import deliveries, feedback_events, notices, subscribers
 from newsletter.subscribers import people, suppression
@@ -96,16 +96,23 @@ def apply_all(
 def apply_waiting(store: Store, now: dt.datetime, *, most: int = 1000) -> list[Applied]:
     """Apply what waited for its delivery, where that has settled since."""
     with store.read() as tx:
-        settled = [row for row in tx.execute(_WAITING, {"most": most}) if _is_settled(tx, row)]
+        settled = tx.execute(_WAITING, {"most": most}).all()
     if not settled:
         return []
     with store.write() as tx:
         return [_apply(tx, _event(row), bytes(row.key), now) for row in settled]
 
 
+def _on_its_way(table: sa.Table) -> sa.Exists:
+    return sa.exists().where(
+        table.c.id == feedback_events.c.delivery_id,
+        table.c.state.in_([state.value for state in PENDING]),
+    )
+
+
 _WAITING = (
     sa.select(feedback_events)
-    .where(feedback_events.c.applied_at.is_(None))
+    .where(feedback_events.c.applied_at.is_(None), ~_on_its_way(deliveries), ~_on_its_way(notices))
     .order_by(feedback_events.c.stored_at, feedback_events.c.key)
     .limit(sa.bindparam("most"))
 )
@@ -204,11 +211,6 @@ def _take(tx: Connection, event: Event, now: dt.datetime) -> Applied:
         # The reader's wish waits for no delivery.
         departure.take_out(tx, reader, now, event.source, complaint=event.kind is Kind.COMPLAINED)
     return _apply(tx, event, event.key, now)
-
-
-def _is_settled(tx: Connection, row: Any) -> bool:
-    mail = _mail(tx, row.delivery_id)
-    return mail is None or mail.state in SETTLED
 
 
 def _event(row: Any) -> Event:

@@ -1,0 +1,205 @@
+"""An IMAP folder as a source: by UID, over verified TLS, or in clear to this machine alone.
+
+    UID SEARCH UNSEEN UNFLAGGED UNDELETED
+    UID FETCH (INTERNALDATE BODY.PEEK[]<0.1048576>)     reading changes nothing
+    -- the effect is committed --
+    DONE   \\Seen, or moved (UID MOVE), or \\Deleted and UID EXPUNGE
+    KEPT   \\Flagged, unseen: a mail program shows it
+
+Where the server has no UIDPLUS, what is \\Deleted stays so until somebody
+expunges the folder: a bare EXPUNGE would remove other people's mails too.
+Nothing the server says is put into a finding: it repeats the user's address.
+
+Source: RFC 3501 §6.4.8, RFC 4315, RFC 6851, RFC 8314 §3.2.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import imaplib
+import re
+import ssl
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from newsletter.delivery.feedback.collecting import Fate, Letter
+from newsletter.delivery.feedback.mime import LONGEST
+from newsletter.errors import CouldNotRun, Finding
+
+TIMEOUT = 60.0
+"""Seconds for any one answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Where the folder is. `password` is revealed when it is used; `move_to` None leaves mails where they are."""
+
+    host: str
+    port: int
+    security: Literal["tls", "starttls", "none"]
+    user: str
+    password: Callable[[], str]
+    folder: str = "INBOX"
+    move_to: str | None = None
+    delete: bool = False
+
+    def __repr__(self) -> str:
+        return f"Box({self.host}:{self.port})"
+
+
+class ImapFolder:
+    """A folder of `box`. `context` None verifies the server by the system's authorities."""
+
+    def __init__(
+        self, box: Box, *, context: ssl.SSLContext | None = None, timeout: float = TIMEOUT
+    ) -> None:
+        self._box = box
+        self._context = context or ssl.create_default_context()
+        self._timeout = timeout
+        self._session: imaplib.IMAP4 | None = None
+
+    def mails(self) -> Iterator[Letter]:
+        """Raises CouldNotRun NL646 when the server cannot be talked to."""
+        try:
+            session = self._session = self._open()
+            for uid in self._unsettled(session):
+                letter = self._fetch(session, uid)
+                if letter is not None:
+                    yield letter
+        except (imaplib.IMAP4.error, OSError) as error:
+            raise self._trouble("broke off", error) from error
+        finally:
+            self._close()
+
+    def settle(self, fates: Sequence[tuple[Letter, Fate]]) -> None:
+        session = self._session
+        assert session is not None, "what is settled was read in this session"
+        done = [letter.name for letter, fate in fates if fate is Fate.DONE]
+        kept = [letter.name for letter, fate in fates if fate is Fate.KEPT]
+        try:
+            if kept:
+                self._flag(session, kept, r"(\Flagged)")
+            if done:
+                self._let_go(session, done)
+        except (imaplib.IMAP4.error, OSError) as error:
+            raise self._trouble("broke off", error) from error
+
+    # The conversation.
+
+    def _open(self) -> imaplib.IMAP4:
+        box = self._box
+        try:
+            if box.security == "tls":
+                session: imaplib.IMAP4 = imaplib.IMAP4_SSL(
+                    box.host, box.port, ssl_context=self._context, timeout=self._timeout
+                )
+            else:
+                session = imaplib.IMAP4(box.host, box.port, timeout=self._timeout)
+                if box.security == "starttls":
+                    session.starttls(self._context)
+        except (imaplib.IMAP4.error, OSError) as error:
+            raise self._trouble("does not answer", error) from error
+        try:
+            session.login(box.user, box.password())
+        except imaplib.IMAP4.error:
+            # Without "from": the server's words may hold the user's address.
+            raise self._trouble("refuses the user or the password", None) from None
+        answer, _ = session.select(_quoted(box.folder))
+        if answer != "OK":
+            raise self._trouble(f"has no folder {box.folder}", None)
+        return session
+
+    def _close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            with contextlib.suppress(imaplib.IMAP4.error, OSError):
+                session.logout()
+
+    def _unsettled(self, session: imaplib.IMAP4) -> list[str]:
+        _, found = _checked(session.uid("SEARCH", "UNSEEN", "UNFLAGGED", "UNDELETED"))
+        return b" ".join(part for part in found if part).decode("ascii", "ignore").split()
+
+    def _fetch(self, session: imaplib.IMAP4, uid: str) -> Letter | None:
+        """One mail; None when it is gone."""
+        _, found = _checked(session.uid("FETCH", uid, f"(INTERNALDATE BODY.PEEK[]<0.{LONGEST}>)"))
+        for part in found:
+            if isinstance(part, tuple):
+                return Letter(uid, part[1], _arrived(part[0]))
+        return None
+
+    def _let_go(self, session: imaplib.IMAP4, uids: list[str]) -> None:
+        box, which = self._box, ",".join(uids)
+        if box.move_to is not None:
+            folder = _quoted(box.move_to)
+            if "MOVE" in session.capabilities:
+                _checked(_extension(session, "MOVE", which, folder))
+                return
+            _checked(session.uid("COPY", which, folder))
+        elif not box.delete:
+            self._flag(session, uids, r"(\Seen)")
+            return
+        self._flag(session, uids, r"(\Seen \Deleted)")
+        if "UIDPLUS" in session.capabilities:
+            _checked(session.uid("EXPUNGE", which))
+
+    def _flag(self, session: imaplib.IMAP4, uids: list[str], flags: str) -> None:
+        _checked(session.uid("STORE", ",".join(uids), "+FLAGS.SILENT", flags))
+
+    def _trouble(self, what: str, error: Exception | None) -> CouldNotRun:
+        why = f" ({_plain(error)})" if error is not None else ""
+        return CouldNotRun(
+            Finding(
+                "NL646",
+                f"the IMAP server {self._box.host}:{self._box.port} {what}{why}",
+                help="see [feedback.imap]; no mail was lost, it is read again",
+            )
+        )
+
+
+def _extension(session: imaplib.IMAP4, name: str, *arguments: str) -> tuple[str, list[Any]]:
+    """A UID command that imaplib has no name for (RFC 6851)."""
+    imaplib.Commands.setdefault(name, ("SELECTED",))
+    return session.uid(name, *arguments)
+
+
+def _checked(answer: tuple[str, list[Any]]) -> tuple[str, list[Any]]:
+    if answer[0] != "OK":
+        raise imaplib.IMAP4.error("refused")
+    return answer
+
+
+def _plain(error: Exception) -> str:
+    """What went wrong, in words of ours or the system's; none of the server's."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not good: {error.verify_message}"
+        case TimeoutError():
+            return "it is silent"
+        case OSError(strerror=str() as words):
+            return words
+        case _:
+            return "it refused a command"
+
+
+def _quoted(folder: str) -> str:
+    """A mailbox name as RFC 3501 §9 quotes it; other letters in its own UTF-7 (§5.1.3)."""
+    name = re.sub(r"[^\x20-\x7e]+|&", _utf7, folder)
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _utf7(found: re.Match[str]) -> str:
+    if found[0] == "&":
+        return "&-"
+    words = found[0].encode("utf-7").decode("ascii")  # "+...-"
+    return f"&{words[1:].rstrip('-').replace('/', ',')}-"
+
+
+def _arrived(head: bytes) -> dt.datetime:
+    """INTERNALDATE: when the server got it; now, when it does not say."""
+    told = imaplib.Internaldate2tuple(head)
+    moment = time.mktime(told) if told is not None else time.time()
+    return dt.datetime.fromtimestamp(moment, dt.UTC)

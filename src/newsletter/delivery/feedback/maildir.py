@@ -1,0 +1,101 @@
+"""A Maildir as a source: new/ and what nobody has looked at in cur/.
+
+    new/NAME, cur/NAME:2,   -> read
+    DONE                    -> cur/NAME:2,S, or deleted
+    KEPT                    -> cur/NAME:2,F   flagged, unseen: a mail program shows it
+
+Flags tell what was settled, so nothing else has to remember it, and whoever
+marks a mail as unread and unflagged has it read again, without harm.
+
+Source: D. J. Bernstein, "Using maildir format"; the flags S, F, T, D are its.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from newsletter.config import FILE_NAME
+from newsletter.delivery.feedback.collecting import Fate, Letter
+from newsletter.delivery.feedback.mime import LONGEST
+from newsletter.errors import CouldNotRun, Finding, Where
+
+SETTLED = frozenset("SFTD")
+
+
+class Maildir:
+    """The folder that holds new/ and cur/. `delete` removes what is done instead of marking it."""
+
+    def __init__(self, folder: Path, *, delete: bool = False) -> None:
+        self._folder = folder
+        self._delete = delete
+
+    def mails(self) -> Iterator[Letter]:
+        """Raises CouldNotRun NL645 when there is no such Maildir, or it may not be read."""
+        for name in self._names():
+            letter = _read(self._folder / name, name)
+            if letter is not None:
+                yield letter
+
+    def _names(self) -> list[str]:
+        """Relative names, oldest first: a Maildir's names begin with the second of delivery."""
+        found: list[tuple[str, str]] = []
+        try:
+            for part in ("new", "cur"):
+                found += [
+                    (each.name, f"{part}/{each.name}")
+                    for each in os.scandir(self._folder / part)
+                    if not each.name.startswith(".")
+                    and not (part == "cur" and SETTLED & set(_flags(each.name)))
+                ]
+        except OSError as error:
+            raise CouldNotRun(
+                Finding(
+                    "NL645",
+                    f"the Maildir {self._folder} cannot be read: {error.strerror}",
+                    Where(FILE_NAME),
+                    help="[feedback] maildir names the folder that holds new/ and cur/;"
+                    " this account must be able to read and write it",
+                )
+            ) from error
+        return [name for _, name in sorted(found)]
+
+    def settle(self, fates: Sequence[tuple[Letter, Fate]]) -> None:
+        for letter, fate in fates:
+            path = self._folder / letter.name
+            try:
+                if fate is Fate.DONE and self._delete:
+                    path.unlink()
+                else:
+                    path.rename(self._folder / "cur" / _flagged(path.name, fate))
+            except FileNotFoundError:
+                pass  # another reader of this Maildir was quicker
+
+
+def _flags(name: str) -> str:
+    return name.partition(":2,")[2]
+
+
+def _flagged(name: str, fate: Fate) -> str:
+    base, _, flags = name.partition(":2,")
+    return f"{base}:2,{''.join(sorted(set(flags) | {'S' if fate is Fate.DONE else 'F'}))}"
+
+
+def _read(path: Path, name: str) -> Letter | None:
+    """The mail, at most LONGEST bytes of it; None when it is gone, or no file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):
+            return None
+        raise
+    with os.fdopen(descriptor, "rb") as file:
+        about = os.fstat(file.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            return None
+        at = dt.datetime.fromtimestamp(about.st_mtime, dt.UTC)
+        return Letter(name, file.read(LONGEST), at)
