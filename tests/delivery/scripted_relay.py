@@ -82,6 +82,8 @@ class Scripted:
     address: str = ""
     """The socket's path, when it is one in the file system."""
     implicit: bool = False
+    extra_secure: tuple[str, ...] | None = None
+    """What is offered inside TLS; None: the same as outside."""
     hits: dict[Step, threading.Event] = field(
         default_factory=lambda: {step: threading.Event() for step in Step}
     )
@@ -132,7 +134,7 @@ def relay(
     def serve(client: socket.socket) -> None:
         if client.family != socket.AF_UNIX:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with suppress(OSError, Cut):
+        with suppress(OSError, Cut, UnicodeError):  # TLS where a line was awaited
             _Session(server, client).run()
         with suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
@@ -195,7 +197,10 @@ class _Session:
             self.say(action)
             return
         secure = isinstance(self.client, ssl.SSLSocket)
-        offers = [*(["PIPELINING"] if self.server.pipelining else []), *self.server.extra]
+        extra = self.server.extra
+        if secure and self.server.extra_secure is not None:
+            extra = self.server.extra_secure
+        offers = [*(["PIPELINING"] if self.server.pipelining else []), *extra]
         if line.upper().startswith("HELO"):
             offers = []
         offers += ["STARTTLS"] if self.server.tls and not secure else []

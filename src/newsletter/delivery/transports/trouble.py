@@ -44,7 +44,7 @@ def _words(error: Exception) -> str:
             return "no SMTP reply"
         case TimeoutError():
             return "timed out"
-        case socket.gaierror():
+        case socket.gaierror() | UnicodeError():  # no such name, no answer, or no name at all
             return NO_NAME
         case ssl.SSLError(reason=str(reason)):
             return f"TLS failed: {reason.replace('_', ' ').lower()}"
