@@ -41,6 +41,11 @@ DELIVERY_STATES = (
 )  # fmt: skip
 """The states of delivery/states.py; a test holds them, the CHECK and the docs against each other."""
 
+WAITING = sa.text("state IN ('queued', 'deferred')")
+"""Rows that may be claimed, in the words of the partial index that holds them: a query says it so, or scans."""
+HELD = sa.text("state IN ('claimed', 'sending')")
+"""Rows that a sender holds; another partial index."""
+
 metadata = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -206,7 +211,8 @@ deliveries = sa.Table(
     *_queue_columns(),
     sa.UniqueConstraint("period", "subscriber_id", name="uq_deliveries_period_subscriber_id"),
     _one_of("state", DELIVERY_STATES, "state"),
-    sa.Index("ix_deliveries_period_state_due_at", "period", "state", "due_at"),
+    sa.Index("ix_deliveries_waiting", "period", "due_at", sqlite_where=WAITING, postgresql_where=WAITING),
+    sa.Index("ix_deliveries_held", "claim_id", sqlite_where=HELD, postgresql_where=HELD),
     sa.Index("ix_deliveries_subscriber_id", "subscriber_id"),
     comment="The ledger: this issue, this person.",
 )  # fmt: skip
@@ -234,6 +240,7 @@ senders = sa.Table(
     sa.Column("pid", sa.Integer, nullable=False),
     sa.Column("process_started", sa.Text, nullable=False, comment="start time of the process, so that a reused pid is told apart"),
     sa.Column("lease_until", Moment, nullable=False),
+    sa.Column("begun", sa.Integer, nullable=False, server_default="0", comment="tries; its tally must not know of more"),
     comment="Who is sending now; a row is gone when its sender ended well.",
 )  # fmt: skip
 

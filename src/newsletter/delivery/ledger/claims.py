@@ -12,7 +12,7 @@ claim, still the same consent, still not suppressed. Zero rows is an answer.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+import json
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,91 +21,76 @@ from sqlalchemy.engine import Connection
 from newsletter.delivery.ledger import swift
 from newsletter.delivery.ledger.lanes import Job, Lane
 from newsletter.delivery.states import State
-from newsletter.store.tables import deliveries, issues, notices, subscribers, suppressions
+from newsletter.store.tables import (
+    HELD,
+    WAITING,
+    deliveries,
+    issues,
+    notices,
+    subscribers,
+    suppressions,
+)
 
 
 def claim(tx: Connection, lane: Lane, sender: str, limit: int, now: dt.datetime) -> list[Job]:
     """Take up to `limit` due rows of `lane` for `sender`. Commit durably before using them."""
-    claimed: list[str] = []
-    for state in (State.QUEUED, State.DEFERRED):  # one state at a time walks the index in order
-        if len(claimed) < limit:
-            claimed += _take(tx, lane, state, sender, limit - len(claimed), now)
-    return _jobs(tx, lane, claimed) if claimed else []
-
-
-def _take(
-    tx: Connection, lane: Lane, state: State, sender: str, limit: int, now: dt.datetime
-) -> list[str]:
-    table = lane.table
-    due = sa.select(table.c.id).where(table.c.state == state.value, table.c.due_at <= now)
+    moment = swift.milliseconds(now)
     if lane.period is None:
-        due = due.where(table.c.closes_at > now)
+        text, values = _DUE_NOTICES, (moment, moment, limit)
     else:
-        still_open = sa.exists().where(
-            issues.c.period == lane.period, issues.c.state == "open", issues.c.closes_at > now
-        )
-        due = due.where(table.c.period == lane.period, still_open)
-    chosen = due.order_by(table.c.due_at).limit(limit).with_for_update(skip_locked=True)
-    return list(
-        tx.scalars(
-            sa.update(table)
-            .where(table.c.id.in_(chosen), table.c.state == state.value)
-            .values(state=State.CLAIMED.value, claim_id=sender)
-            .returning(table.c.id)
-        )
-    )
+        text, values = _DUE, (lane.period, moment, lane.period, moment, limit)  # type: ignore[assignment]
+    if tx.dialect.name == "postgresql":
+        text += " FOR UPDATE OF d SKIP LOCKED"  # another sender is taking those
+    jobs = [_job(lane, row) for row in swift.rows(tx, text, values)]
+    if jobs:
+        one_of = _LISTED[tx.dialect.name]
+        ids = [job.id for job in jobs]
+        listed = json.dumps(ids) if tx.dialect.name == "sqlite" else ids
+        taking = _TAKE.format(table=lane.table.name, one_of=one_of)
+        changed = swift.run(tx, [(taking, (sender, listed))])
+        assert changed == [len(jobs)], "a row changed under the writers' lock"
+    return jobs
 
 
-def _jobs(tx: Connection, lane: Lane, ids: Sequence[str]) -> list[Job]:
-    table = lane.table
-    own = [table.c.kind, table.c.confirmation_id] if lane.period is None else []
-    rows = tx.execute(
-        sa.select(
-            table.c.id,
-            table.c.language,
-            table.c.message_id,
-            table.c.attempts,
-            table.c.subscriber_id,
-            subscribers.c.address,
-            subscribers.c.link_id,
-            *own,
-        )
-        .select_from(table.outerjoin(subscribers, subscribers.c.id == table.c.subscriber_id))
-        .where(table.c.id.in_(ids))
-        .order_by(table.c.due_at, table.c.id)
-    )
-    return [_job(lane, row) for row in rows]
+_DUE = """
+SELECT 'issue', NULL, d.id, d.language, d.message_id, d.attempts, d.subscriber_id, p.address, p.link_id
+FROM deliveries AS d LEFT JOIN subscribers AS p ON p.id = d.subscriber_id
+WHERE d.period = ? AND d.state IN ('queued', 'deferred') AND d.due_at <= ? AND EXISTS (
+    SELECT 1 FROM issues WHERE period = ? AND issues.state = 'open' AND closes_at > ?)
+ORDER BY d.due_at LIMIT ?
+"""
+_DUE_NOTICES = """
+SELECT d.kind, d.confirmation_id, d.id, d.language, d.message_id, d.attempts, d.subscriber_id,
+    p.address, p.link_id
+FROM notices AS d LEFT JOIN subscribers AS p ON p.id = d.subscriber_id
+WHERE d.state IN ('queued', 'deferred') AND d.due_at <= ? AND d.closes_at > ?
+ORDER BY d.due_at LIMIT ?
+"""
+_TAKE = "UPDATE {table} SET state = 'claimed', claim_id = ? WHERE id {one_of}"
+_LISTED = {"sqlite": "IN (SELECT value FROM json_each(?))", "postgresql": "= ANY(?)"}
 
 
-def _job(lane: Lane, row: Any) -> Job:
+def _job(lane: Lane, row: tuple[Any, ...]) -> Job:
+    kind, confirmation, name, language, message_id, attempts, reader, address, link = row
     return Job(
-        lane=lane,
-        id=row.id,
-        kind="issue" if lane.period is not None else row.kind,
-        language=row.language,
-        message_id=row.message_id,
-        attempt=row.attempts + 1,
-        subscriber_id=row.subscriber_id,
-        address=row.address,
-        link_id=row.link_id,
-        confirmation_id=None if lane.period is not None else row.confirmation_id,
+        lane, name, kind, language, message_id, attempts + 1, reader, address, link, confirmation
     )
 
 
 def begin(tx: Connection, job: Job, sender: str, now: dt.datetime | None = None) -> bool:
     """CLAIMED -> SENDING under the guard. False: fenced off; the caller asks `fence` for the reason."""
-    return swift.run(tx, [beginning(job, sender, now)]) == [1]
+    return swift.run(tx, [beginning(job, sender, swift.milliseconds(now))]) == [1]
 
 
-def beginning(job: Job, sender: str, now: dt.datetime | None) -> swift.Statement:
+def beginning(job: Job, sender: str, moment: int | None) -> swift.Statement:
     """The guarded UPDATE of `begin`; it changes one row or none."""
     statement = _BEGIN_ISSUE if job.lane.period is not None else _BEGIN_NOTICE
-    return statement, {"job": job.id, "sender": sender, "now": swift.milliseconds(now)}
+    return statement, (moment, job.id, sender)
 
 
 _BEGIN_ISSUE = """
-UPDATE deliveries SET state = 'sending', attempts = attempts + 1, begun_at = :now
-WHERE id = :job AND state = 'claimed' AND claim_id = :sender AND EXISTS (
+UPDATE deliveries SET state = 'sending', attempts = attempts + 1, begun_at = ?
+WHERE id = ? AND state = 'claimed' AND claim_id = ? AND EXISTS (
     SELECT 1 FROM subscribers
     WHERE subscribers.id = deliveries.subscriber_id
     AND subscribers.state = 'confirmed'
@@ -117,8 +102,8 @@ WHERE id = :job AND state = 'claimed' AND claim_id = :sender AND EXISTS (
 # Who asked is no confirmed reader yet; who left may still see their data; a
 # word goes to the publisher.
 _BEGIN_NOTICE = """
-UPDATE notices SET state = 'sending', attempts = attempts + 1, begun_at = :now
-WHERE id = :job AND state = 'claimed' AND claim_id = :sender AND (kind = 'word' OR EXISTS (
+UPDATE notices SET state = 'sending', attempts = attempts + 1, begun_at = ?
+WHERE id = ? AND state = 'claimed' AND claim_id = ? AND (kind = 'word' OR EXISTS (
     SELECT 1 FROM subscribers
     WHERE subscribers.id = notices.subscriber_id
     AND (notices.kind = 'data' OR subscribers.consent_epoch = notices.consent_epoch)))
@@ -164,7 +149,7 @@ def return_(tx: Connection, sender: str) -> int:
     for table in (deliveries, notices):
         changed += tx.execute(
             sa.update(table)
-            .where(table.c.claim_id == sender, table.c.state == State.CLAIMED.value)
+            .where(table.c.claim_id == sender, HELD, table.c.state == State.CLAIMED.value)
             .values(state=State.QUEUED.value, claim_id=None)
         ).rowcount
     return changed
@@ -208,7 +193,7 @@ _EXCLUDE_NOTICES = _excluding(notices).where(
 def waiting(tx: Connection, lane: Lane, now: dt.datetime) -> int:
     """How many rows of `lane` are due: what `claim` would find, one batch after another."""
     table = lane.table
-    due = [table.c.state.in_([State.QUEUED.value, State.DEFERRED.value]), table.c.due_at <= now]
+    due: list[sa.ColumnElement[bool] | sa.TextClause] = [WAITING, table.c.due_at <= now]
     if lane.period is None:
         due.append(table.c.closes_at > now)
     else:

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from newsletter.delivery.ledger.sums import sums
 from newsletter.delivery.states import State, may
-from newsletter.store.tables import attempts, deliveries, issues, notices, senders
+from newsletter.store.tables import WAITING, attempts, deliveries, issues, notices, senders
 
 
 def expire(tx: Connection, now: dt.datetime) -> int:
@@ -23,7 +23,7 @@ def expire(tx: Connection, now: dt.datetime) -> int:
     ):
         changed += tx.execute(
             sa.update(table)
-            .where(table.c.state.in_([State.QUEUED.value, State.DEFERRED.value]), which)
+            .where(WAITING, which)
             .values(state=State.REJECTED.value, reason="expired", settled_at=now)
         ).rowcount
     return changed

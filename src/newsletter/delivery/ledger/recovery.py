@@ -23,7 +23,7 @@ from newsletter.delivery.ledger import tally, whereabouts
 from newsletter.delivery.ledger.whereabouts import Life, Whereabouts, life_of
 from newsletter.delivery.outcome import Stage
 from newsletter.delivery.states import PENDING, State
-from newsletter.store.tables import attempts, deliveries, notices, past_senders, senders
+from newsletter.store.tables import HELD, attempts, deliveries, notices, past_senders, senders
 
 LEASE = dt.timedelta(minutes=20)
 """Longer than one message can take: 3 min for the data, 10 for the last answer (RFC 5321 §4.5.3.2)."""
@@ -182,7 +182,7 @@ def _move(
         kept = {"settled_at": now}  # type: ignore[dict-item]
     return tx.execute(
         sa.update(table)
-        .where(table.c.claim_id == sender, table.c.state == before.value)
+        .where(table.c.claim_id == sender, HELD, table.c.state == before.value)
         .values(state=after.value, reason=f"sender {why}" if why else None, **kept)
     ).rowcount
 

@@ -63,16 +63,22 @@ def exchange(
     Returns the new state of each of `done` (None: too late for the row), and
     for each of `following` whether it was begun; who was not is fenced off.
     """
-    statements = [part for each in done for part in _settling(*each, sender, now)]
-    statements += [claims.beginning(job, sender, now) for job in following]
+    moment = swift.milliseconds(now)
+    statements = [_settling(job, outcome, sender, now) for job, outcome in done]
+    statements += [claims.beginning(job, sender, moment) for job in following]
+    if following:
+        statements.append((_BEGUN, (len(following), sender)))
+    statements += [
+        _attempt(job, outcome, sender, moment) for job, outcome in done if _telling(job, outcome)
+    ]
     changed = swift.run(tx, statements)
     states = [
-        state_after(outcome.kind) if changed[2 * at] else _late(tx, job, outcome, sender, now)
+        state_after(outcome.kind) if changed[at] else _late(tx, job, outcome, sender, now)
         for at, (job, outcome) in enumerate(done)
     ]
     if State.IN_DOUBT in states:
         recovery.remember(tx, sender, Life.ALIVE, now)
-    return states, [each == 1 for each in changed[2 * len(done) :]]
+    return states, [each == 1 for each in changed[len(done) : len(done) + len(following)]]
 
 
 def settle(
@@ -82,46 +88,48 @@ def settle(
     return exchange(tx, [(job, outcome)], [], sender, now)[0][0]
 
 
-def _settling(
-    job: Job, outcome: Outcome, sender: str, now: dt.datetime
-) -> tuple[swift.Statement, swift.Statement]:
-    """The row's UPDATE and the attempt's INSERT."""
+def _settling(job: Job, outcome: Outcome, sender: str, now: dt.datetime) -> swift.Statement:
+    """The row's guarded UPDATE."""
+    moment = swift.milliseconds(now)
+    if outcome.kind is Kind.ACCEPTED:
+        text = _ACCEPT_ISSUE if job.lane.period is not None else _ACCEPT_NOTICE
+        return text, (moment, job.id, sender, job.attempt)
     after = state_after(outcome.kind)
-    row = {
-        "job": job.id,
-        "sender": sender,
-        "attempt": job.attempt,
-        "after": after.value,
-        "why": _reason(outcome) if after is not State.ACCEPTED else None,
-        "due": swift.milliseconds(due_after(outcome, job, now)),
-        "keeps": sender if after is State.IN_DOUBT else None,
-        "ended": None if after in (State.DEFERRED, State.QUEUED) else swift.milliseconds(now),
-    }
-    attempt = {
-        "job": job.id,
-        "sender": sender,
-        "now": swift.milliseconds(now),
-        "outcome": outcome.kind.value,
-        "stage": outcome.stage.value,
-        "code": outcome.code,
-        "enhanced": outcome.enhanced,
-        "reply": outcome.reply,
-    }
-    return (_SETTLE_ISSUE if job.lane.period is not None else _SETTLE_NOTICE, row), (
-        _ATTEMPT,
-        attempt,
+    values = (
+        after.value,
+        _reason(outcome),
+        swift.milliseconds(due_after(outcome, job, now)),
+        sender if after is State.IN_DOUBT else None,
+        None if after in (State.DEFERRED, State.QUEUED) else moment,
     )
+    text = _SETTLE_ISSUE if job.lane.period is not None else _SETTLE_NOTICE
+    return text, (*values, job.id, sender, job.attempt)
 
 
+def _telling(job: Job, outcome: Outcome) -> bool:
+    """Whether the try gets a row of its own: a plain 250 at the first try says nothing that the delivery does not."""
+    return outcome.kind is not Kind.ACCEPTED or job.attempt > 1
+
+
+def _attempt(job: Job, outcome: Outcome, sender: str, moment: int | None) -> swift.Statement:
+    said = (outcome.kind.value, outcome.stage.value, outcome.code, outcome.enhanced, outcome.reply)
+    return _ATTEMPT, (job.id, sender, moment, *said)
+
+
+_ACCEPT_ISSUE = """
+UPDATE deliveries SET state = 'accepted', reason = NULL, claim_id = NULL, settled_at = ?
+WHERE id = ? AND state = 'sending' AND claim_id = ? AND attempts = ?
+"""
+_ACCEPT_NOTICE = _ACCEPT_ISSUE.replace("deliveries", "notices")
 _SETTLE_ISSUE = """
-UPDATE deliveries
-SET state = :after, reason = :why, due_at = :due, claim_id = :keeps, settled_at = :ended
-WHERE id = :job AND state = 'sending' AND claim_id = :sender AND attempts = :attempt
+UPDATE deliveries SET state = ?, reason = ?, due_at = ?, claim_id = ?, settled_at = ?
+WHERE id = ? AND state = 'sending' AND claim_id = ? AND attempts = ?
 """
 _SETTLE_NOTICE = _SETTLE_ISSUE.replace("deliveries", "notices")
+_BEGUN = "UPDATE senders SET begun = begun + ? WHERE claim_id = ?"
 _ATTEMPT = """
 INSERT INTO attempts (delivery_id, claim_id, ended_at, outcome, stage, code, enhanced, reply)
-VALUES (:job, :sender, :now, :outcome, :stage, :code, :enhanced, :reply)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 

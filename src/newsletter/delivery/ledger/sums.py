@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from newsletter.delivery.states import PENDING, State
 from newsletter.errors import CouldNotRun, Finding
-from newsletter.store.tables import attempts, deliveries, issues
+from newsletter.store.tables import WAITING, attempts, deliveries, issues
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +145,7 @@ def _reasons(tx: Connection, period: str) -> dict[str, int]:
 
 def _waiting_until(tx: Connection, period: str) -> dt.datetime | None:
     earliest: dt.datetime | None = tx.scalar(
-        sa.select(sa.func.min(deliveries.c.due_at)).where(
-            deliveries.c.period == period,
-            deliveries.c.state.in_([State.QUEUED.value, State.DEFERRED.value]),
-        )
+        sa.select(sa.func.min(deliveries.c.due_at)).where(deliveries.c.period == period, WAITING)
     )
     return earliest
 

@@ -1,4 +1,4 @@
-"""The statements that run once for every message, handed to the driver as they are.
+"""The statements that run for every message, handed to the driver as they are.
 
 SQLAlchemy Core costs about a tenth of a millisecond a message here, as much as
 everything else together; these few go around it. They are written once, in
@@ -8,16 +8,16 @@ plain SQL that SQLite and PostgreSQL both read, in the caller's transaction.
 from __future__ import annotations
 
 import datetime as dt
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-Statement = tuple[str, Mapping[str, object]]
-"""SQL whose parameters are written `:name`, and their values."""
+Statement = tuple[str, tuple[object, ...]]
+"""SQL whose parameters are written `?`, and their values in order."""
 
 
 def run(tx: Connection, statements: Sequence[Statement]) -> list[int]:
@@ -26,27 +26,41 @@ def run(tx: Connection, statements: Sequence[Statement]) -> list[int]:
     Raises:
         DBAPIError: the database refused; in SQLAlchemy's own shape, like everywhere else.
     """
-    driver: Any = tx.connection.dbapi_connection
+    with _driver(tx) as driver:
+        if tx.dialect.name == "sqlite":
+            return [driver.execute(text, values).rowcount for text, values in statements]
+        with driver.pipeline():
+            cursors = [driver.execute(_marked(text), values) for text, values in statements]
+        return [cursor.rowcount for cursor in cursors]
+
+
+def rows(tx: Connection, text: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+    """What one statement returns, as the driver gives it.
+
+    Raises:
+        DBAPIError: as `run`.
+    """
+    with _driver(tx) as driver:
+        found: list[tuple[Any, ...]] = driver.execute(
+            text if tx.dialect.name == "sqlite" else _marked(text), values
+        ).fetchall()
+        return found
+
+
+@contextmanager
+def _driver(tx: Connection) -> Iterator[Any]:
     refused = tx.dialect.loaded_dbapi.Error
     try:
-        return _run(tx, driver, statements)
+        yield tx.connection.dbapi_connection
     except refused as error:
         raise DBAPIError.instance(
             None, None, error, refused, hide_parameters=True, dialect=tx.dialect
         ) from error
 
 
-def _run(tx: Connection, driver: Any, statements: Sequence[Statement]) -> list[int]:
-    if tx.dialect.name == "sqlite":
-        return [driver.execute(text, values).rowcount for text, values in statements]
-    with driver.pipeline():
-        cursors = [driver.execute(_pyformat(text), values) for text, values in statements]
-    return [cursor.rowcount for cursor in cursors]
-
-
 @cache
-def _pyformat(statement: str) -> str:
-    return re.sub(r":(\w+)", r"%(\1)s", statement)
+def _marked(statement: str) -> str:
+    return statement.replace("?", "%s")
 
 
 def milliseconds(moment: dt.datetime | None) -> int | None:

@@ -19,8 +19,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from newsletter.delivery.states import State
-from newsletter.store.tables import attempts, deliveries, notices, senders
+from newsletter.store.tables import senders
 
 WIDTH = 20
 
@@ -91,20 +90,8 @@ def is_put_back(tx: Connection, sender: str) -> bool:
 
 
 def _known(tx: Connection, sender: str) -> int:
-    """The tries of `sender` that this database knows: those that ended and those under way."""
-    known = tx.scalar(
-        sa.select(sa.func.count()).select_from(attempts).where(attempts.c.claim_id == sender)
-    )
-    for table in (deliveries, notices):
-        known = (known or 0) + (
-            tx.scalar(
-                sa.select(sa.func.count())
-                .select_from(table)
-                .where(table.c.claim_id == sender, table.c.state == State.SENDING.value)
-            )
-            or 0
-        )
-    return known or 0
+    """The tries of `sender` that this database knows."""
+    return tx.scalar(sa.select(senders.c.begun).where(senders.c.claim_id == sender)) or 0
 
 
 def _prefix(path: Path, sender: str) -> str:
