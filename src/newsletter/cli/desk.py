@@ -63,8 +63,9 @@ class Desk:
         if not self.quiet:
             talk(text)
 
-    def progress(self) -> Progress:
-        return Progress(sys.stderr, terminal=sys.stderr.isatty(), quiet=self.quiet)
+    def progress(self, lines: str = "text") -> Progress:
+        """`lines` "json": a pipe is told in JSON (`cli.progress`)."""
+        return Progress(sys.stderr, terminal=sys.stderr.isatty(), quiet=self.quiet, lines=lines)
 
     def complain(
         self, findings: list[Finding] | tuple[Finding, ...], state: str = "", form: str = "text"

@@ -139,7 +139,7 @@ def _send(desk: Desk, house: House, month: Period, *, early: bool) -> int:
 
     parts = house.parts
     try:
-        with stopping() as asked, desk.progress() as progress:
+        with stopping(desk.say) as asked, desk.progress("json") as progress:
             sent = go(parts, month, early=early, stop=asked, progress=progress)
     except KeyboardInterrupt:
         talk(

@@ -2,17 +2,22 @@
 
 build ─► web server (own thread) ─┬─► notices, within a second of a sign-up (own thread)
                                   └─► the month's tick (this thread)
+
+Whatever is in the way (a relay that is off, a full disk, a locked database, a
+wrong clock) is told in one line, once; everything is tried again by itself, and
+when the way is free that is told too.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import threading
+import traceback
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from newsletter.cli.account import describe
 from newsletter.cli.desk import Desk, desk_of, examples, now, talk
 from newsletter.cli.lazy import group
 from newsletter.cli.trouble import from_exception
@@ -20,6 +25,8 @@ from newsletter.errors import CouldNotRun, Finding, NewsletterError, Where
 
 if TYPE_CHECKING:
     from newsletter.config import Settings
+    from newsletter.delivery.ledger import Sum
+    from newsletter.delivery.press import Press
     from newsletter.wiring import House
 
 app = group("serve", "Serve the site and send the month's issue.")
@@ -46,18 +53,22 @@ def run(
 ) -> None:
     """Serve the site and the forms, mail what the forms ask for, and send the month's issue when it is due.
 
-    Stays until Ctrl-C or SIGTERM; what is under way is finished first.
+    Stays until Ctrl-C or SIGTERM; what is under way is finished first, within 30
+    seconds. A changed text makes the site anew; a changed newsletter.toml wants a
+    new start.
     """
     from newsletter.cli.signals import stopping
 
     desk = desk_of(ctx)
     settings = desk.settings()
     insist_on_a_road(settings)
-    with stopping() as asked, desk.house() as house:
+    with stopping(desk.say) as asked, desk.house() as house:
         house.parts  # noqa: B018 - key, database and relay are looked at before the port opens
-        change = rebuild(desk, house)  # before the port opens: a first site, or everything wrong
+        duties = Duties(desk, house, asked)
+        duties.build()  # before the port opens: a first site, or everything wrong
         if no_web:
-            keep(desk, house, asked, change)
+            keep(duties, asked)
+            desk.say("stopped")
             return
         from newsletter.web.server import serve
 
@@ -66,7 +77,7 @@ def run(
             desk.say(
                 f"site and forms: http://{settings.web.bind.rpartition(':')[0]}:{server.port}/  (Ctrl-C ends it)"
             )
-            keep(desk, house, asked, change)
+            keep(duties, asked)
         finally:
             server.stop()
     desk.say("stopped")
@@ -85,7 +96,9 @@ def insist_on_a_road(settings: Settings) -> None:
         )
 
 
-def rebuild(desk: Desk, house: House) -> dt.datetime:
+def rebuild(
+    desk: Desk, house: House, complain: Callable[[Exception], None] | None = None
+) -> dt.datetime:
     """Make the site anew; when a date will next change it. Where that fails the last good site stays.
 
     Raises:
@@ -100,18 +113,17 @@ def rebuild(desk: Desk, house: House) -> dt.datetime:
     except (NewsletterError, OSError) as error:
         if not (house.public / "index.html").is_file():
             raise
-        desk.complain_of_the_site(error)
+        (complain or desk.complain_of_the_site)(error)
         return now() + dt.timedelta(seconds=REST_SECONDS)
 
 
-def keep(desk: Desk, house: House, asked: threading.Event, next_change: dt.datetime) -> None:
+def keep(duties: Duties, asked: threading.Event) -> None:
     """Post notices in one thread and do the month's duties in this one, until `asked`."""
     from newsletter.schedule import local
 
-    post = threading.Thread(target=_post_notices, args=(house, asked), name="notices")
+    post = threading.Thread(target=duties.post, name="notices", daemon=True)
     post.start()
     try:
-        duties = Duties(desk, house, asked, next_change)
         local.run(
             [
                 local.Duty("month", MONTH_SECONDS, duties.month),
@@ -129,86 +141,152 @@ def keep(desk: Desk, house: House, asked: threading.Event, next_change: dt.datet
 class Duties:
     """What is done again and again. Each says something only when it is news."""
 
-    def __init__(
-        self, desk: Desk, house: House, asked: threading.Event, next_change: dt.datetime
-    ) -> None:
+    def __init__(self, desk: Desk, house: House, asked: threading.Event) -> None:
+        from newsletter.cli.changes import Texts
+        from newsletter.delivery.outcome import boot_seconds
+        from newsletter.schedule.steps import Steps
+
         self._desk = desk
         self._house = house
         self._asked = asked
+        self._next_change = NEVER
+        self._broken = ""
+        self._texts = Texts(house.settings.root)
+        self._steps = Steps(house.clock, boot_seconds)
         self._said: dict[str, str] = {}
-        self._next_change = next_change
+        self._waits: dict[str, str] = {}
 
     def month(self) -> None:
-        """Send what is due."""
+        """Send what is due, and go on with what is open."""
+        from newsletter.delivery.loop import Stop
         from newsletter.flows import tick
         from newsletter.flows.send import Sent
 
-        found, sent = tick.tick(self._house.parts, self._asked)
-        if sent is None:
+        self._steps.insist()
+        with self._desk.progress("json") as progress:
+            found, sent = tick.tick(self._house.parts, self._asked, progress)
+        if isinstance(sent, Sent):
+            if sent.report and sent.report.stop is Stop.PAUSED:
+                self._wait("month", f"{brief(sent.account)} · {sent.report.why}", sent.report.why)
+                return
+            self._free("month")
+            self._news("month", brief(sent.account))
+        elif sent is None:
+            self._free("month")
             self._news("month", found.sentence)
-        elif isinstance(sent, Sent):
-            zone = self._house.settings.publication.time_zone
-            self._news("month", describe(sent.account, zone))
         else:
-            self._news("month", f"{sent.sentence}; {sent.help}")
+            self._wait("month", f"{sent.code} {sent.sentence}; {sent.help}")
 
     def site(self) -> None:
-        """Make the site anew when a date makes it another one: an article was waiting for it."""
-        if now() >= self._next_change:
-            self._next_change = rebuild(self._desk, self._house)
+        """Make the site anew when a text has changed, or a date makes it another one."""
+        if self._texts.changed() or self._house.clock() >= self._next_change:
+            self.build()
+        if self._texts.settings_changed():
+            self._news("settings", "newsletter.toml has changed; start `run` anew to use it")
+
+    def build(self) -> None:
+        """Make the site anew; what keeps it from being made is told once.
+
+        Raises:
+            NewsletterError, OSError: there is no earlier site to serve.
+        """
+        broken, self._broken = self._broken, ""
+
+        def complain(error: Exception) -> None:
+            self._broken = str(from_exception(error).findings)
+            if self._broken != broken:
+                self._desk.complain_of_the_site(error)
+
+        self._next_change = rebuild(self._desk, self._house, complain)
+        if broken and not self._broken:
+            self._desk.say("site: made anew, everything in it is well again")
 
     def retention(self) -> None:
         """Delete what is kept no longer."""
         from newsletter.subscribers.retention import tidy
 
+        self._steps.insist()
         done = tidy(self._house.store, self._house.terms, now())
         gone = done.unconfirmed + done.left + done.evidence
+        self._free("retention")
         if gone:
             self._desk.say(f"retention: {gone:,} that are kept no longer were deleted")
 
+    def post(self) -> None:
+        """Send notices as they come, until asked to stop. A relay in trouble is left alone for a while."""
+        press = self._house.press()
+        rest = LOOK_SECONDS
+        while not self._asked.wait(rest):
+            try:
+                why = _post_notices(self._house, press, self._asked)
+            except Exception as error:  # noqa: BLE001 - a locked database is free again later
+                self.trouble("notices", error)
+                rest = REST_SECONDS / 10
+                continue
+            if why is None:
+                rest = LOOK_SECONDS
+            elif why:
+                self._wait("notices", why)
+                rest = REST_SECONDS / 10
+            else:
+                self._free("notices")
+                rest = LOOK_SECONDS
+
     def trouble(self, duty: str, error: Exception) -> None:
-        """Tell what keeps a duty from being done, once, in the shape of every finding."""
-        trouble = from_exception(error)
-        text = "; ".join(f"{each.code} {each.what}" for each in trouble.findings)
-        if self._said.get(f"{duty} trouble") != text:
-            self._said[f"{duty} trouble"] = text
-            self._desk.complain(trouble.findings, f"The {duty} is looked at again by itself.")
+        """Tell in one line what keeps a duty from being done."""
+        if self._desk.debug:
+            traceback.print_exception(error)
+        findings = from_exception(error).findings
+        more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+        first = findings[0]
+        help_ = f"; {first.help}" if first.help else ""
+        self._wait(duty, f"{first.code} {first.what}{more}{help_}")
+
+    def _wait(self, duty: str, why: str, same: str = "") -> None:
+        """Tell why a duty waits, once; `same` tells whether it is still the same reason."""
+        if self._waits.get(duty) != (same or why):
+            self._waits[duty] = same or why
+            verb = "wait" if duty.endswith("s") else "waits"
+            talk(f"{duty} {verb}: {why}")
+
+    def _free(self, duty: str) -> None:
+        if self._waits.pop(duty, None):
+            self._said.pop(duty, None)
+            self._desk.say(f"{duty}: the way is free again")
 
     def _news(self, duty: str, text: str) -> None:
-        self._said.pop(f"{duty} trouble", None)
         if self._said.get(duty) != text:
             self._said[duty] = text
             self._desk.say(text)
 
 
-def _post_notices(house: House, asked: threading.Event) -> None:
-    """Send notices as they come. A relay in trouble is told once and left alone for a while."""
+def brief(account: Sum) -> str:
+    """ "2026-12: 998 of 1,000 accepted, 1 rejected, 1 in doubt" - one line for a journal."""
+    others = {
+        "rejected": account.rejected,
+        "excluded": account.excluded,
+        "in doubt": account.in_doubt,
+        "waiting": account.pending,
+    }
+    rest = "".join(f", {count:,} {name}" for name, count in others.items() if count)
+    ended = " · closed" if account.closed_at else ""
+    return f"{account.period}: {account.accepted:,} of {account.audience:,} accepted{rest}{ended}"
+
+
+def _post_notices(house: House, press: Press, asked: threading.Event) -> str | None:
+    """Send the notices that are due; what keeps them, "" for nothing, None when none was due."""
     from newsletter.delivery import ledger, loop
 
-    press, told = house.press(), ""
-
-    def post() -> str:
-        """Send what is due; what keeps it, "" for nothing."""
-        with house.store.read() as tx:
-            due = ledger.waiting(tx, ledger.NOTICES, now())
-        if not due:
-            return told
-        return loop.send(
-            house.store,
-            press,
-            house.transport,
-            [ledger.NOTICES],
-            pace=house.pace,
-            clock=now,
-            stop=asked,
-        ).why
-
-    while not asked.wait(LOOK_SECONDS):
-        try:
-            trouble = post()
-        except Exception as error:  # noqa: BLE001 - a locked database is free again later
-            findings = from_exception(error).findings
-            trouble = "; ".join(f"{each.code} {each.what}" for each in findings)
-        if trouble and trouble != told:
-            talk(f"notices wait: {trouble}")
-        told = trouble
+    with house.store.read() as tx:
+        if not ledger.waiting(tx, ledger.NOTICES, house.clock()):
+            return None
+    report = loop.send(
+        house.store,
+        press,
+        house.transport,
+        [ledger.NOTICES],
+        pace=house.pace,
+        clock=house.clock,
+        stop=asked,
+    )
+    return report.why

@@ -20,11 +20,13 @@ from newsletter.delivery.ledger import (
     whereabouts,
 )
 from newsletter.delivery.loop import Pace, Progress, Report
+from newsletter.delivery.outcome import boot_seconds
 from newsletter.delivery.press import Press
 from newsletter.flows.close import close, listed
 from newsletter.flows.open import open_issue, witness_of
 from newsletter.flows.parts import Parts
 from newsletter.issue.period import Period
+from newsletter.schedule.steps import Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +63,39 @@ def send(
     with parts.store.write() as tx:
         recovered = ledger.recover(tx, whereabouts.here(), parts.clock())
         ledger.expire(tx, parts.clock())
-    report = go_on(parts, str(period), stop, progress)
-    account = close(parts, str(period), parts.clock())
+    sent = go_on(parts, opening, recovered, stop, progress)
     asked = stop is not None and stop.is_set()
-    if not asked and (report is not None or not listed(parts, period)):
+    if not asked and (sent.report is not None or not listed(parts, period)):
         parts.rebuild()  # what was sent is listed in the archive
-    return Sent(opening, recovered, report, account)
+    return sent
 
 
 def go_on(
     parts: Parts,
-    period: str,
+    opening: Opened | AlreadySent,
+    recovered: Recovered,
     stop: threading.Event | None = None,
     progress: Progress | None = None,
+) -> Sent:
+    """Send what is due of an issue that is open, and close it if that was all.
+
+    A clock that somebody sets meanwhile gives nobody up: what is over is judged
+    by the time that passed.
+    """
+    steps = Steps(parts.clock, boot_seconds)
+    report = _send_due(parts, opening.period, steps, stop, progress)
+    account = close(parts, opening.period, steps.steady())
+    return Sent(opening, recovered, report, account)
+
+
+def _send_due(
+    parts: Parts,
+    period: str,
+    steps: Steps,
+    stop: threading.Event | None,
+    progress: Progress | None,
 ) -> Report | None:
-    """Send what is due of an issue that is open; None when nothing is."""
+    """What the loop did; None when nothing was due."""
     lane = Lane(period)
     press = Press(parts.settings, parts.vault)
     with parts.store.read() as tx:
@@ -98,7 +118,7 @@ def go_on(
         clock=parts.clock,
         stop=stop,
         progress=told,
-        witness=lambda clock: witness.tick(clock, parts.clock()),
+        witness=lambda clock: witness.tick(clock, steps.steady()),
     )
-    witness.record(parts.store, parts.clock())
+    witness.record(parts.store, steps.steady())
     return report

@@ -20,7 +20,7 @@ from newsletter.delivery.loop import Progress
 from newsletter.errors import Findings
 from newsletter.flows import send as sending
 from newsletter.flows import signing
-from newsletter.flows.close import close, listed
+from newsletter.flows.close import listed
 from newsletter.flows.open import witness_of
 from newsletter.flows.parts import Parts
 from newsletter.flows.send import Sent
@@ -120,12 +120,11 @@ def _go_on_with(
     stop: threading.Event | None,
     progress: Progress | None,
 ) -> Sent:
-    period = opening.period
     with parts.store.write() as tx:
         ledger.expire(tx, parts.clock())
-    report = sending.go_on(parts, period, stop, progress)
-    account = close(parts, period, parts.clock())
+    sent = sending.go_on(parts, opening, recovered, stop, progress)
     asked = stop is not None and stop.is_set()
-    if not asked and (report or account.closed_at) and not listed(parts, calendar.read(period)):
+    moved = sent.report or sent.account.closed_at
+    if not asked and moved and not listed(parts, calendar.read(opening.period)):
         parts.rebuild()
-    return Sent(opening, recovered, report, account)
+    return sent
