@@ -31,6 +31,8 @@ LONGEST_BODY = 1024 * 1024
 """Octets. SendGrid sends what it has when that reaches 768 KB."""
 MOST_HELD = 16 * LONGEST_BODY
 """Octets of all bodies that are being read at one moment: strangers cannot fill the memory."""
+TOGETHER = 250
+"""Events in one commit: whoever sends meanwhile gets the pen in between."""
 
 
 class Hook:
@@ -82,8 +84,8 @@ class Hook:
             events = sendgrid_events.read(body, now)
         except sendgrid_events.Unreadable:
             return Response(status_code=400)
-        if events:
-            feedback.apply_all(parts.store, parts.journal, events, now)
+        for at in range(0, len(events), TOGETHER):
+            feedback.apply_all(parts.store, parts.journal, events[at : at + TOGETHER], now)
         return Response(status_code=204)
 
 
