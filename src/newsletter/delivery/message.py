@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 from dataclasses import dataclass
 
 from newsletter.delivery import headers
@@ -38,7 +39,7 @@ class Content:
 class Template:
     """A message with holes. Threads may share it."""
 
-    __slots__ = ("_holes", "_id", "_parts", "_to", "_tokens")
+    __slots__ = ("_holes", "_id", "_parts", "_to", "_tokens", "dotless")
 
     def __init__(self, pieces: list[Piece]) -> None:
         parts: list[bytes] = []
@@ -56,6 +57,8 @@ class Template:
                 parts.append(between)
         self._parts = parts
         self._to, self._id = parts.index(_TO), parts.index(_ID)
+        # What is filled in begins no line with a dot: base64, or behind a field's name.
+        self.dotless = not re.search(rb"(?:\A|\n)\.", b"".join(part or b"-" for part in parts))
 
     def fill(self, to: str, message_id: str, token: str) -> bytes:
         """The message as CRLF bytes.

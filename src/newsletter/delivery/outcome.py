@@ -57,7 +57,8 @@ class Envelope:
     and somebody else may have judged the row. `delivery_id` is the row's, for
     a transport whose reports come back with it; None for a mail without a row.
     `envelope_id` is what a report by mail comes back with (RFC 3461 §4.4): our
-    keyed token, like the one in the return path.
+    keyed token, like the one in the return path. `dotless` says that no line
+    of the message begins with a dot, so that nobody need look for one.
     """
 
     sender: str
@@ -66,6 +67,7 @@ class Envelope:
     dot_before: float = math.inf
     delivery_id: str | None = None
     envelope_id: str | None = None
+    dotless: bool = False
 
     def __repr__(self) -> str:
         return "Envelope(***)"

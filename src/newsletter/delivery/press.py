@@ -72,7 +72,15 @@ class Press:
             message_id = f"<{job.message_id}@{self._letterhead.domain}>"
         to = self._recipient(job)
         name = self._name(job)
-        envelope = Envelope(self._return_path(name), to, not to.isascii(), dot_before, job.id, name)
+        envelope = Envelope(
+            self._return_path(name),
+            to,
+            not to.isascii(),
+            dot_before,
+            job.id,
+            name,
+            template.dotless,
+        )
         return envelope, template.fill(to, message_id, token)
 
     def _recipient(self, job: Job) -> str:

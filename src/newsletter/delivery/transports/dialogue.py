@@ -12,6 +12,7 @@ RFC 2033 where the relay speaks LMTP.
 from __future__ import annotations
 
 import ipaddress
+import re
 import smtplib
 import socket
 import ssl
@@ -35,6 +36,7 @@ CHUNK = 256 * 1024
 RESET = b"RSET\r\n"
 _DOT = b".\r\n"
 
+_UNSAYABLE = re.compile(r"[\x00-\x20<>\x7f]")
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 Command = tuple[Stage, bytes]
@@ -257,10 +259,8 @@ class Talk(smtplib.SMTP):
         written = self._announced is not None
         self._announced = None
         if not written:
-            early = self._glance()
-            if early is not None:
-                self.goes_on = False
-                return early
+            if self._glance() is not None:
+                raise ConnectionResetError  # most likely it said goodbye: nothing of ours was said yet
             if self._needs_reset:
                 commands = [(Stage.MAIL, RESET), *commands]
             if self._pipelines:
@@ -336,7 +336,7 @@ class Talk(smtplib.SMTP):
         self, envelope: Envelope, message: bytes, following: Following | None
     ) -> Part[Outcome]:
         """The message, its final dot, what follows; then the answer to the dot."""
-        body = _stuffed(message)
+        body = message if envelope.dotless else _stuffed(message)
         announced = self._to_announce(following)
         tail = b"".join(command for _, command in announced or ())
         payload = memoryview(b"".join((body, _DOT, tail)))
@@ -349,9 +349,6 @@ class Talk(smtplib.SMTP):
             until = 0.0
             while True:  # until the kernel takes some of it
                 if self.stage is not Stage.TERMINATOR and sent + len(chunk) > dot:
-                    early = self._glance()
-                    if early is not None:
-                        return early
                     if boot_seconds() > envelope.dot_before:
                         self.goes_on = False
                         return Outcome(Kind.DEFERRED, self.stage, reply="slept past the lease")
@@ -424,8 +421,14 @@ class Talk(smtplib.SMTP):
             TimeoutError, OSError, Nonsense: it did not come, the line is cut, it is none.
         """
         until = 0.0
+        # TLS may hold what has come; in clear the kernel alone knows, and tells the waiting.
+        look_first = isinstance(self.sock, ssl.SSLSocket)
         while (reply := self._heard.take()) is None:
             assert self.sock is not None
+            if not (until or look_first):
+                until = time.monotonic() + self._seconds
+                yield Wait(False, until)
+                continue
             if until and time.monotonic() > until:
                 raise TimeoutError
             until = until or time.monotonic() + self._seconds
@@ -495,7 +498,7 @@ def _stuffed(message: bytes) -> bytes:
 
 def _sayable(address: str) -> bool:
     """Nothing in it ends the path or the line."""
-    return not any(each <= " " or each in "<>\x7f" for each in address)
+    return _UNSAYABLE.search(address) is None
 
 
 def _xtext(value: str) -> str:
