@@ -22,6 +22,7 @@ from newsletter.errors import CouldNotRun, Finding, Findings, Where
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
+    from newsletter.delivery.feedback.collecting import Office
     from newsletter.delivery.ledger import Sum
     from newsletter.delivery.loop import Pace
     from newsletter.delivery.outcome import Transport
@@ -129,7 +130,7 @@ class House:
         """The way out. Raises CouldNotRun when the relay is not named or not safe."""
         from newsletter.delivery.transports.choice import choose
 
-        return choose(self.settings)
+        return choose(self.settings, self.clock().date())
 
     @cached_property
     def parts(self) -> Parts:
@@ -201,6 +202,14 @@ class House:
             withdrawn_evidence=dt.timedelta(days=kept.withdrawn_evidence_days),
         )
 
+    @property
+    def office(self) -> Office:
+        """What is needed to act on what comes back."""
+        from newsletter.delivery.feedback.collecting import Office
+        from newsletter.delivery.headers import Letterhead
+
+        return Office(self.store, self.vault, self.journal, Letterhead.of(self.settings).domain)
+
     def press(self) -> Press:
         from newsletter.delivery.press import Press
 
@@ -220,6 +229,7 @@ class House:
 
     def web_app(self) -> Starlette:
         """The forms and the built site, as one ASGI app."""
+        from newsletter.delivery.transports.sendgrid_terms import webhook_key
         from newsletter.web.app import WebParts, build
 
         settings = self.settings
@@ -241,6 +251,7 @@ class House:
                 site=self.public,
                 privacy=self._privacy_pages(),
                 unconfirmed=dt.timedelta(hours=settings.retention.unconfirmed_hours),
+                sendgrid=webhook_key(settings),
             )
         )
 

@@ -37,6 +37,8 @@ MONTH_SECONDS = 20
 """How often it is asked whether an issue is due, and what is open goes on."""
 SITE_SECONDS = 30
 """How late an article that waited for its moment may appear."""
+MAILBOX_SECONDS = 5.0
+"""How long the end waits for a mailbox that is silent. Cut there, a mail is read again: that does no harm."""
 RETENTION_SECONDS = 3600
 """What is kept no longer goes within the hour."""
 NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
@@ -122,7 +124,9 @@ def keep(duties: Duties, asked: threading.Event) -> None:
     from newsletter.schedule import local
 
     post = threading.Thread(target=duties.post, name="notices", daemon=True)
+    listen = threading.Thread(target=duties.listen, name="feedback", daemon=True)
     post.start()
+    listen.start()
     try:
         local.run(
             [
@@ -136,6 +140,7 @@ def keep(duties: Duties, asked: threading.Event) -> None:
     finally:
         asked.set()
         post.join()
+        listen.join(MAILBOX_SECONDS)
 
 
 class Duties:
@@ -200,6 +205,27 @@ class Duties:
         self._next_change = rebuild(self._desk, self._house, complain)
         if broken and not self._broken:
             self._desk.say("site: made anew, everything in it is well again")
+
+    def listen(self) -> None:
+        """Take in what comes back by mail, until the end: in a thread of its own, so that no mailbox delays an issue."""
+        from newsletter.schedule import local
+
+        seconds = self._house.settings.feedback.every_minutes * 60
+        local.run([local.Duty("feedback", seconds, self.feedback)], self._asked, self.trouble)
+
+    def feedback(self) -> None:
+        """Act on bounces, complaints and leaves by mail; tell what somebody should look at."""
+        from newsletter.cli.feedback import remarks, sentence
+        from newsletter.delivery.feedback.places import places
+        from newsletter.flows.collect import collect
+
+        house = self._house
+        sources = places(house.settings, now().date())
+        done = collect(house.settings, house.office, sources, now(), self._asked.is_set)
+        self._free("feedback")
+        if done.total or done.effects:
+            self._desk.say(f"feedback: {sentence(done)}")
+            self._desk.complain(remarks(done))
 
     def retention(self) -> None:
         """Delete what is kept no longer."""

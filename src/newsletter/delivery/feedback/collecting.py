@@ -11,11 +11,12 @@ nobody, stays where somebody can look at it.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -27,6 +28,7 @@ from newsletter.delivery.feedback.events import Event, Kind
 from newsletter.delivery.feedback.mail import Heard, Sort, understand
 from newsletter.delivery.feedback.mime import Unreadable
 from newsletter.delivery.feedback.naming import Named, Nobody, whose
+from newsletter.errors import CouldNotRun
 from newsletter.store import Store
 from newsletter.subscribers.journal import Journal
 from newsletter.subscribers.vault import Vault
@@ -64,7 +66,7 @@ class Fate(StrEnum):
 class Source(Protocol):
     """Where mails wait: a Maildir, an IMAP folder, standard input."""
 
-    def mails(self) -> Iterator[Letter]:
+    def mails(self) -> Generator[Letter]:
         """Every mail that was not settled before, oldest first."""
         ...
 
@@ -126,14 +128,43 @@ class Office:
     domain: str
 
 
-def collect(office: Office, sources: Sequence[Source], now: dt.datetime) -> Collected:
-    """Take in what waits in `sources`, and apply what waited for its delivery."""
-    done = Collected()
+def collect(
+    office: Office,
+    sources: Sequence[Source],
+    now: dt.datetime,
+    done: Collected,
+    stopped: Callable[[], bool] = lambda: False,
+) -> None:
+    """Take in what waits in `sources`, and apply what waited for its delivery; `done` is told as it goes.
+
+    `stopped` is asked after each batch; what is left then waits for the next pass.
+
+    Raises:
+        CouldNotRun: a source cannot be read; the others were, and what was taken in stands.
+    """
+    trouble: list[CouldNotRun] = []
     for source in sources:
-        for batch in _batches(source.mails()):
-            source.settle(take_in(office, batch, done, now))
+        try:
+            _empty(office, source, now, done, stopped)
+        except CouldNotRun as error:
+            trouble.append(error)
     done.add(apply_waiting(office.store, now))
-    return done
+    if trouble:
+        raise CouldNotRun(*(finding for each in trouble for finding in each.findings))
+
+
+def _empty(
+    office: Office,
+    source: Source,
+    now: dt.datetime,
+    done: Collected,
+    stopped: Callable[[], bool],
+) -> None:
+    with contextlib.closing(source.mails()) as letters:
+        for batch in _batches(letters):
+            source.settle(take_in(office, batch, done, now))
+            if stopped():
+                return
 
 
 def take_in(

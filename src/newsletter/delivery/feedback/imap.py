@@ -21,7 +21,7 @@ import imaplib
 import re
 import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -61,7 +61,7 @@ class ImapFolder:
         self._timeout = timeout
         self._session: imaplib.IMAP4 | None = None
 
-    def mails(self) -> Iterator[Letter]:
+    def mails(self) -> Generator[Letter]:
         """Raises CouldNotRun NL646 when the server cannot be talked to."""
         try:
             session = self._session = self._open()

@@ -16,7 +16,7 @@ import datetime as dt
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from newsletter.config import FILE_NAME
@@ -34,7 +34,7 @@ class Maildir:
         self._folder = folder
         self._delete = delete
 
-    def mails(self) -> Iterator[Letter]:
+    def mails(self) -> Generator[Letter]:
         """Raises CouldNotRun NL645 when there is no such Maildir, or it may not be read."""
         for name in self._names():
             letter = _read(self._folder / name, name)
