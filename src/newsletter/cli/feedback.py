@@ -69,8 +69,8 @@ def collect(
 
 
 def _collect(house: House, folder: Path | None) -> Collected:
-    from newsletter.delivery.feedback.places import maildir, places
     from newsletter.flows.collect import collect as take_in
+    from newsletter.flows.places import maildir, places
 
     settings = house.settings
     if folder is not None:

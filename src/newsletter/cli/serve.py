@@ -216,8 +216,8 @@ class Duties:
     def feedback(self) -> None:
         """Act on bounces, complaints and leaves by mail; tell what somebody should look at."""
         from newsletter.cli.feedback import remarks, sentence
-        from newsletter.delivery.feedback.places import places
         from newsletter.flows.collect import collect
+        from newsletter.flows.places import places
 
         house = self._house
         sources = places(house.settings, now().date())
