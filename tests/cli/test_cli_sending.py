@@ -27,7 +27,7 @@ from newsletter.errors import CouldNotRun
 from newsletter.inbox import Inbox
 from newsletter.issue import freeze
 from newsletter.issue.edition import TOKEN_SLOT
-from newsletter.site import tree
+from newsletter.site import lock
 
 Newsletter = Callable[..., Any]
 PROGRAM = Path(sys.executable).with_name("newsletter")
@@ -166,7 +166,7 @@ def test_each_reader_gets_one_and_a_second_send_changes_nothing(
     foretold = newsletter("send", "--dry-run")
     first = newsletter("send", month)
     second = newsletter("send", month)
-    account = json.loads(newsletter("status", month, "--json").out)[0]
+    [account] = json.loads(newsletter("status", month, "--json").out)["issues"]
 
     assert "to 7 readers (en 7)" in foretold.out
     assert (first.code, second.code) == (0, 0)
@@ -188,7 +188,7 @@ def test_another_build_changes_no_answer_and_the_archive_is_made_good(
     monkeypatch.setattr(wiring, "PATIENCE_SECONDS", 0.1)
     archive = letter / "public/issues/index.html"
 
-    with tree.alone(letter / ".cache" / "site"):
+    with lock.alone(letter / ".cache" / "site"):
         sent = newsletter("send", month)
         unlisted = archive.read_text("utf-8")
         desk = Desk(letter)
@@ -315,7 +315,9 @@ def test_the_schedule_of_a_year_has_twelve_moments(letter: Path, newsletter: New
     told = json.loads(newsletter("schedule", "--for", "2027", "--json").out)
 
     assert len(ran.out.splitlines()) == 12
-    assert list(told["due"]) == [f"2027-{month:02}" for month in range(1, 13)]
+    assert [each["period"] for each in told["issues"]] == [
+        f"2027-{month:02}" for month in range(1, 13)
+    ]
     assert not (letter / "subscribers" / "newsletter.db").exists()
 
 
@@ -348,7 +350,7 @@ def test_a_test_mail_is_the_issue_marked_and_counts_as_nothing(
     assert mail.subject.startswith("[Test] ")
     token = str(mail.one_click).rpartition("/")[2]
     assert str(mail.html).replace(token, TOKEN_SLOT).split() == frozen.split()
-    assert json.loads(newsletter("status", "--json").out) == []
+    assert json.loads(newsletter("status", "--json").out)["issues"] == []
     assert newsletter("subscribers", "show", "editor@example.org").code != 0
     assert "editor@example.org" not in ran.out + ran.err
 

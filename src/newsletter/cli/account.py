@@ -10,14 +10,13 @@ import typer
 
 from newsletter.cli.desk import data, data_json, desk_of, examples, now
 from newsletter.cli.lazy import group
-from newsletter.errors import CouldNotRun, Finding, Findings
+from newsletter.errors import CouldNotRun, Finding
 
 if TYPE_CHECKING:
     import datetime as dt
 
     from newsletter.delivery.ledger import Line, Sum
     from newsletter.delivery.states import State
-    from newsletter.schedule.month import Decision
     from newsletter.wiring import House
 
 app = group("account", "Where every reader of an issue stands.")
@@ -134,21 +133,59 @@ def status(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> None:
-    """Say where the issues stand: every reader in exactly one place, and the sum that proves it."""
+    """Say where the issues stand: every reader in exactly one place, and the sum that proves it.
+
+    Then what holds for this month. The shape of --json is told in docs/running.md.
+    """
     desk = desk_of(ctx)
     settings = desk.settings()
-    if period:
-        found = [_opened(ctx, period)]
-    else:
-        with desk.house() as house:
-            found = accounts(house)
+    found = [_opened(ctx, period)] if period else None
+    with desk.house() as house:
+        found = accounts(house) if found is None else found
+        month = _month(house)
+        waits = _at_work(house)
     if json:
-        data_json([_plain(account) for account in found])
+        at = {"at": now().isoformat(timespec="seconds")}
+        data_json({**at, "month": month, **waits, "issues": [_plain(each) for each in found]})
         return
     for account in found:
         data(describe(account, settings.publication.time_zone))
     if not found:
         desk.say("No issue was opened yet.")
+    desk.say(f"now: {month['sentence']}")
+
+
+def _month(house: House) -> dict[str, object]:
+    """What holds for this month; a witness that cannot be read is no reason to show nothing."""
+    from newsletter.cli.almanac import decision
+
+    try:
+        found = decision(house)
+    except CouldNotRun as trouble:
+        return {"period": None, "verdict": None, "due": None, "sentence": str(trouble)}
+    return {
+        "period": str(found.period),
+        "verdict": str(found.verdict),
+        "due": found.due_at,
+        "sentence": found.sentence,
+    }
+
+
+def _at_work(house: House) -> dict[str, int]:
+    """How many senders have not signed off, and how many notices wait."""
+    import sqlalchemy as sa
+
+    from newsletter.delivery.states import PENDING
+    from newsletter.store.tables import notices, senders
+
+    if house.database is not None and not house.database.exists():
+        return {"senders": 0, "notices_waiting": 0}
+    waiting = notices.c.state.in_([state.value for state in PENDING])
+    with house.store.read() as tx:
+        return {
+            "senders": tx.scalar(sa.select(sa.func.count()).select_from(senders)) or 0,
+            "notices_waiting": tx.scalar(sa.select(sa.func.count()).where(waiting)) or 0,
+        }
 
 
 def accounts(house: House) -> list[Sum]:
@@ -241,65 +278,3 @@ def _plain(account: Sum) -> dict[str, object]:
         "closed_at": account.closed_at,
         "waiting_until": account.waiting_until,
     }
-
-
-@app.command(epilog=examples("newsletter schedule", "newsletter schedule --for 2027"))
-def schedule(
-    ctx: typer.Context,
-    year: Annotated[
-        int | None,
-        typer.Option("--for", metavar="YEAR", min=1970, max=9998, help="else this year"),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
-) -> None:
-    """Say when the issues of a year are due, one a month, and what holds at this moment."""
-    from newsletter.schedule import month
-
-    desk = desk_of(ctx)
-    settings = desk.settings()
-    zone = settings.publication.time_zone
-    rules = month.Rules(settings.month, zone)
-    with desk.house() as house:
-        opened = {account.period: account for account in accounts(house)}
-        found = decision(house)
-    moments = month.year(rules, year or now().astimezone(zone).year)
-    if json:
-        data_json(
-            {
-                "now": {"verdict": str(found.verdict), "sentence": found.sentence},
-                "due": {str(period): due for period, due in moments},
-            }
-        )
-        return
-    for period, due in moments:
-        account = opened.get(str(period))
-        said = f"  sent {account.opened_at.astimezone(zone):%Y-%m-%d %H:%M}" if account else ""
-        data(f"{period}  {due.astimezone(zone):%a %Y-%m-%d %H:%M %Z}{said}")
-    desk.say(found.sentence)
-
-
-def decision(house: House) -> Decision:
-    """What holds for this month. Opens no vault."""
-    from newsletter.schedule import month
-
-    settings = house.settings
-    rules = month.Rules(settings.month, settings.publication.time_zone)
-    last = max(accounts(house), key=lambda account: account.period, default=None)
-    return month.decide(
-        house.clock(),
-        rules,
-        month.Last(last.period, last.opened_at) if last else None,
-        approved=_approved(house),
-    )
-
-
-def _approved(house: House) -> bool:
-    """Whether this month's issue is approved and every byte of it holds."""
-    from newsletter.issue import frozen, period
-
-    settings = house.settings
-    try:
-        frozen.load(settings, period.at(house.clock(), settings.publication.time_zone))
-    except Findings:
-        return False
-    return True

@@ -163,10 +163,8 @@ def _relay_named(house: House) -> Seen:
 
 
 def _relay(house: House) -> Seen:
-    from newsletter.delivery.transports.smtp import SmtpTransport
-
     transport = house.transport
-    if not isinstance(transport, SmtpTransport):
+    if transport.name == "outbox":
         return Seen("relay", f"{_road(house)}: reaches nobody")
     connection = transport.connect()
     trouble = connection.ready()
@@ -177,9 +175,11 @@ def _relay(house: House) -> Seen:
             Finding(
                 "NL148",
                 f"{_road(house)} is not ready: {trouble.stage} {said}".rstrip(),
-                help="see [delivery.smtp]; for a trial on this machine, start `newsletter inbox`",
+                help=f"see [delivery.{transport.name}]; for a trial on this machine, start `newsletter inbox`",
             )
         )
+    if transport.name == "sendgrid":
+        return Seen("relay", f"{_road(house)} answers; whether it takes the key, a mail will tell")
     return Seen("relay", f"{_road(house)} answers and lets us in")
 
 
@@ -187,11 +187,15 @@ def _road(house: House) -> str:
     delivery = house.settings.delivery
     if delivery.transport == "outbox":
         return f"the folder {delivery.outbox_path}/"
+    if delivery.transport == "sendgrid":
+        from newsletter.delivery.transports.sendgrid_terms import base_of
+
+        return f"SendGrid at {base_of(house.settings)}"
     smtp = delivery.smtp
     return f"{smtp.host}:{smtp.port} ({smtp.security})"
 
 
 def _month(house: House) -> Seen:
-    from newsletter.cli.account import decision
+    from newsletter.cli.almanac import decision
 
     return Seen("month", decision(house).sentence)

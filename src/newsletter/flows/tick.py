@@ -36,18 +36,30 @@ from newsletter.store.tables import issues
 DAY = dt.timedelta(days=1)
 
 
-def outlook(settings: Settings, store: Store, witness: Witness, now: dt.datetime) -> Decision:
+def outlook(
+    settings: Settings,
+    store: Store | None,
+    witness: Witness,
+    now: dt.datetime,
+    *,
+    past: bool = True,
+) -> Decision:
     """What holds for the month of `now`, by the database and whatever its witness remembers beyond it.
+
+    `store` None: there is no database yet. `past` False: `now` is only asked
+    about, and may lie before what was sent.
 
     Raises:
         CouldNotRun: NL703, the witness cannot be read.
     """
     rules = month.Rules(settings.month, settings.publication.time_zone)
-    with store.read() as tx:
-        last, seen = newest(tx), witness.seen(name(tx))
+    last, seen = None, None
+    if store is not None:
+        with store.read() as tx:
+            last, seen = newest(tx), witness.seen(name(tx))
     if seen is not None and seen.issue and (last is None or seen.issue.period > last.period):
         last = seen.issue
-    latest = seen.at if seen else None
+    latest = seen.at if seen and past else None
     first = month.decide(now, rules, last, approved=True, latest=latest)
     if first.verdict is not Verdict.DUE:
         return first
