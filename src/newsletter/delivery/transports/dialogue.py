@@ -349,6 +349,9 @@ class Talk(smtplib.SMTP):
             until = 0.0
             while True:  # until the kernel takes some of it
                 if self.stage is not Stage.TERMINATOR and sent + len(chunk) > dot:
+                    early = self._glance()
+                    if early is not None:
+                        return early
                     if boot_seconds() > envelope.dot_before:
                         self.goes_on = False
                         return Outcome(Kind.DEFERRED, self.stage, reply="slept past the lease")
@@ -503,6 +506,8 @@ def _sayable(address: str) -> bool:
 
 def _xtext(value: str) -> str:
     """RFC 3461 §4: printable ASCII but "+" and "="; the rest in hexadecimal."""
+    if value.isascii() and value.isalnum():
+        return value[:100]
     return "".join(
         chr(each) if 33 <= each <= 126 and each not in b"+=" else f"+{each:02X}"
         for each in value.encode()
