@@ -42,6 +42,7 @@ class Store:
         self._writer = writer
         self._turn = threading.Lock()
         self._owner: int | None = None
+        self._pen: Connection | None = None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -72,12 +73,24 @@ class Store:
         with self._turn:
             self._owner = threading.get_ident()
             try:
-                with self._writer.connect() as connection:
-                    self._synchronous("FULL" if durable else "NORMAL", connection)
-                    with connection.begin():
-                        yield connection
+                with self._written("FULL" if durable else "NORMAL") as connection:
+                    yield connection
             finally:
                 self._owner = None
+
+    @contextmanager
+    def _written(self, level: str) -> Iterator[Connection]:
+        """One transaction of SQLite's only writer, which is kept: to take it out anew costs more than a mail."""
+        pen = self._pen = self._pen or self._writer.connect()
+        try:
+            self._synchronous(level, pen)
+            with pen.begin():
+                yield pen
+        except BaseException:
+            # Whatever it was, the next one begins with a connection that is whole.
+            self._pen = None
+            pen.close()
+            raise
 
     @staticmethod
     def _synchronous(level: str, connection: Connection) -> None:
@@ -110,6 +123,9 @@ class Store:
         return found
 
     def close(self) -> None:
+        if self._pen is not None:
+            self._pen.close()
+            self._pen = None
         self._reader.dispose()
         self._writer.dispose()
 
@@ -192,7 +208,16 @@ def _sqlite(url: sa.URL) -> Store:
 
         @sa.event.listens_for(made, "begin")
         def _begin(connection: Connection) -> None:
-            connection.exec_driver_sql(begin)
+            # To the driver itself: this runs before every write.
+            refused = connection.dialect.loaded_dbapi.Error
+            driver = connection.connection.dbapi_connection
+            assert driver is not None
+            try:
+                driver.cursor().execute(begin)
+            except refused as error:
+                raise sa.exc.DBAPIError.instance(
+                    begin, None, error, refused, dialect=connection.dialect
+                ) from error
 
         return made
 
