@@ -88,6 +88,13 @@ class Scripted:
         default_factory=lambda: {step: threading.Event() for step in Step}
     )
     lock: threading.Lock = field(default_factory=threading.Lock)
+    open_now: set[socket.socket] = field(default_factory=set)
+
+    def hang_up(self) -> None:
+        """Cut every line, now."""
+        for client in self.open_now:
+            with suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
 
     def action(self, step: Step, line: str = "") -> str:
         wanted = self.script.get(step, GOOD.get(step, "250 ok"))
@@ -119,7 +126,6 @@ def relay(
     else:
         listener = socket.create_server(("127.0.0.1", 0))
         server.address, server.port = listener.getsockname()
-    open_now: set[socket.socket] = set()
 
     def accept() -> None:
         while True:
@@ -128,7 +134,7 @@ def relay(
             except OSError:
                 return
             server.connections += 1
-            open_now.add(client)
+            server.open_now.add(client)
             threading.Thread(target=serve, args=(client,), daemon=True).start()
 
     def serve(client: socket.socket) -> None:
@@ -146,9 +152,7 @@ def relay(
     finally:
         listener.shutdown(socket.SHUT_RDWR)  # close alone would not wake accept()
         listener.close()
-        for client in open_now:
-            with suppress(OSError):
-                client.shutdown(socket.SHUT_RDWR)
+        server.hang_up()
 
 
 class _Session:
