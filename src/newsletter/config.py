@@ -166,7 +166,7 @@ def _calendar_day(value: object) -> dt.date:
 
 
 SecretField = Annotated[Secret, BeforeValidator(_secret)]
-DayRule = Annotated[int | str, BeforeValidator(_day)]
+DayRule = Annotated[Annotated[int, Field(ge=1, le=28)] | str, BeforeValidator(_day)]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 CalendarDay = Annotated[dt.date, BeforeValidator(_calendar_day)]
 LanguageTag = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]

@@ -30,10 +30,10 @@ def test_every_mistake_is_told_at_once_with_its_place(tmp_path: Path) -> None:
     broken = TOML.replace('title = "Test letter"', 'titel = "Test letter"').replace(
         'time_zone = "Europe/Berlin"', 'time_zone = "Mars"'
     )
-    told = findings(tmp_path, broken + "\n[delivery.smtp]\nprot = 25\n")
+    told = findings(tmp_path, broken + "\n[delivery.smtp]\nprrt = 25\n")
     assert told["unknown key `publication.titel`"] == ("NL104", 2, 1, "did you mean `title`?")
-    assert told["unknown key `delivery.smtp.prot`"][0:2] == ("NL104", 17)
-    assert told["unknown key `delivery.smtp.prot`"][3] == "did you mean `port`?"
+    assert told["unknown key `delivery.smtp.prrt`"][0:2] == ("NL104", 17)
+    assert told["unknown key `delivery.smtp.prrt`"][3] == "did you mean `port`?"
     assert told["`publication.title` is missing"][0] == "NL105"
     assert any(what.startswith("`publication.time_zone`") for what in told)
 
