@@ -15,7 +15,7 @@ from tests.conftest import TOML
 from newsletter import site
 from newsletter.config import Settings
 from newsletter.errors import Findings
-from newsletter.site import search
+from newsletter.site import pagefind, search
 
 WITH = TOML.replace("[sender]", "search = true\n\n[sender]", 1)
 
@@ -108,7 +108,7 @@ def test_an_engine_that_fails_leaves_the_old_site(
     site.build(wanted, now, out)
     before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
     (wanted.root / "content/articles/more.en.md").write_text(article("More"), "utf-8")
-    monkeypatch.setattr(search.sys, "executable", "/bin/false")
+    monkeypatch.setattr(pagefind.sys, "executable", "/bin/false")
 
     with pytest.raises(Findings) as problem:
         site.build(wanted, now, out)

@@ -16,7 +16,8 @@ from site_files import article
 from newsletter import site
 from newsletter.config import Settings
 from newsletter.errors import CouldNotRun, Findings
-from newsletter.site import tree
+from newsletter.site import exchange, lock, tree
+from newsletter.site.stamps import Stamp
 
 
 def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -129,10 +130,10 @@ def test_a_full_disk_leaves_the_old_site(
     before = snapshot(built)
     (letter.root / "content/articles/new.en.md").write_text(article("New"), "utf-8")
 
-    def full(path: str, data: bytes, wish: str) -> tree.Stamp:
-        raise OSError(errno.ENOSPC, "No space left on device", path)
+    def full(next_tree: tree.Next, name: str, data: bytes, made: str) -> Stamp:
+        raise OSError(errno.ENOSPC, "No space left on device", name)
 
-    monkeypatch.setattr(tree, "_write", full)
+    monkeypatch.setattr(tree.Next, "_write", full)
     with pytest.raises(CouldNotRun) as problem:
         site.build(letter, now, built)
 
@@ -146,9 +147,9 @@ import datetime as dt, os, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from newsletter import config, site
-from newsletter.site import memory, tree
+from newsletter.site import exchange, memory, tree
 
-room = memory if sys.argv[3] == "write" else tree
+room = {"_write": tree.Next, "write": memory}.get(sys.argv[3], exchange)
 step, real = sys.argv[3], getattr(room, sys.argv[3])
 def die(*values, **names):
     if sys.argv[4] == "after":
@@ -163,9 +164,9 @@ site.build(config.load(Path(sys.argv[1])), dt.datetime(2026, 11, 21, 12, tzinfo=
     ("step", "when", "new"),
     [
         ("_write", "before", False),
-        ("_flush", "before", False),
-        ("_swap", "before", False),
-        ("_swap", "after", True),
+        ("flush", "before", False),
+        ("swap", "before", False),
+        ("swap", "after", True),
         ("write", "before", True),
     ],
 )
@@ -191,7 +192,7 @@ def test_a_build_killed_at_any_step_leaves_a_whole_site_and_the_next_tidies_up(
 def test_where_names_cannot_be_exchanged_two_renames_do_it(
     letter: Settings, now: dt.datetime, built: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tree, "_swap", lambda one, other: False)
+    monkeypatch.setattr(exchange, "swap", lambda one, other: False)
     (letter.root / "content/articles/new.en.md").write_text(article("New"), "utf-8")
 
     site.build(letter, now, built)
@@ -222,7 +223,7 @@ def test_the_site_is_never_built_over_the_publication(
 
 
 def test_two_builds_at_once_do_not_mix(letter: Settings, now: dt.datetime, tmp_path: Path) -> None:
-    with tree.alone(letter.root / ".cache" / "site"), pytest.raises(CouldNotRun) as problem:
+    with lock.alone(letter.root / ".cache" / "site"), pytest.raises(CouldNotRun) as problem:
         site.build(letter, now, tmp_path / "public")
 
     assert problem.value.findings[0].code == "NL305"
@@ -233,7 +234,7 @@ def test_a_patient_build_waits_for_the_other_one(
 ) -> None:
     out = tmp_path / "public"
     with ThreadPoolExecutor(1) as pool:
-        with tree.alone(letter.root / ".cache" / "site"):
+        with lock.alone(letter.root / ".cache" / "site"):
             waiting = pool.submit(site.build, letter, now, out, patience=30)
             assert not out.exists()
         assert waiting.result(timeout=30).pages

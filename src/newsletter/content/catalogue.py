@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from newsletter.config import Settings
 from newsletter.content import checks, texts, topics, wordings
+from newsletter.content.given import Given
 from newsletter.content.model import Article, Page, Wording
 from newsletter.content.pictures import Drawn
 from newsletter.content.reading import Reading
@@ -82,19 +83,21 @@ def load(
     *,
     drafts: bool = False,
     shelf: Shelf | None = None,
+    given: Mapping[str, Given] | None = None,
     jobs: int = 1,
     progress: texts.Progress | None = None,
 ) -> Catalogue:
     """Read content/ and check all of it.
 
     `drafts` publishes drafts too (preview). `shelf` keeps what was parsed
-    before; `jobs` processes parse what was not.
+    before; `jobs` processes parse what was not. `given`: texts that were read
+    already, by their path.
 
     Raises:
         Findings: at least one error; every finding of every file is in it.
     """
     languages = settings.publication.languages
-    gathered = texts.gather(settings, shelf=shelf, jobs=jobs, progress=progress)
+    gathered = texts.gather(settings, shelf=shelf, given=given or {}, jobs=jobs, progress=progress)
     findings = list(gathered.findings)
     known_topics, problems = topics.read(settings.root, languages)
     findings += problems

@@ -57,13 +57,14 @@ def of(read: Prose) -> Reading:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One file to parse: all that its result depends on, beside our own code."""
+    """One file to parse: all that its result depends on, beside our own code. `digest`: of `data`, BLAKE2b-128."""
 
     path: str
     kind: str
     id: str
     language: str
     data: bytes
+    digest: bytes
     zone: str
     health: bool
 

@@ -17,7 +17,7 @@ from typing import Any
 from newsletter.content import model, prose, source
 from newsletter.content.model import Article, Page
 from newsletter.content.reading import Job, Parsed, Reading
-from newsletter.content.shelf import Shelf, version
+from newsletter.content.shelf import Shelf, ShelfDamaged, version
 from newsletter.errors import Finding, Level, Where
 
 _KNOWN: dict[tuple[str, str], object] = {
@@ -67,9 +67,8 @@ class _Known(pickle.Unpickler):
 
 def key(job: Job) -> str:
     """What a text's result depends on: its bytes, its name, two settings, and our own code."""
-    made = hashlib.blake2b(version(), digest_size=16)
-    made.update(f"{job.path}\0{job.zone}\0{job.health}\0".encode())
-    made.update(job.data)
+    made = hashlib.blake2b(version() + job.digest, digest_size=16)
+    made.update(f"{job.path}\0{job.zone}\0{job.health}".encode())
     return made.hexdigest()
 
 
@@ -108,13 +107,14 @@ def unpacked(card: bytes, data: bytes, made: Callable[[], str]) -> Parsed:
     return Parsed(whole, reading(*parts, made), findings)
 
 
-def keep(job: Job, card: bytes, fragment: bytes, shelf: Shelf) -> None:
-    """Put a result on the shelf, unless it depended on the clock."""
-    if b"NL229" in card:
-        return
+def keep(job: Job, card: bytes, fragment: bytes, shelf: Shelf | None) -> Parsed:
+    """The result; it is put on the shelf, unless it depended on the clock."""
+    if shelf is None or b"NL229" in card:
+        return unpacked(card, job.data, fragment.decode)
     name = key(job)
     shelf.put(name, card)
     shelf.put(f"{name}.html", fragment)
+    return unpacked(card, job.data, partial(_fragment, shelf, f"{name}.html"))
 
 
 def recall(job: Job, shelf: Shelf) -> Parsed | None:
@@ -135,10 +135,6 @@ def recall(job: Job, shelf: Shelf) -> Parsed | None:
         KeyError,
     ):
         return None
-
-
-class ShelfDamaged(Exception):
-    """A fragment that was there is not there any more; the shelf must be made anew."""
 
 
 def _fragment(shelf: Shelf, name: str) -> str:

@@ -15,10 +15,8 @@ import json
 import os
 import zlib
 from functools import cache
+from importlib.metadata import version as version_of
 from pathlib import Path
-
-import markdown
-import yaml
 
 from newsletter.files import write_atomic
 from newsletter.resources import PACKAGE
@@ -30,7 +28,8 @@ _PARTS = ("content", "language.py", "errors.py", "locale")
 @cache
 def version() -> bytes:
     """A digest of our own code, of its words, and of the libraries that read a text."""
-    made = hashlib.blake2b(f"{markdown.__version__} {yaml.__version__}".encode(), digest_size=16)
+    libraries = [version_of(name) for name in ("markdown", "pyyaml", "babel")]
+    made = hashlib.blake2b(" ".join(libraries).encode(), digest_size=16)
     for part in _PARTS:
         place = PACKAGE / part
         files = (
@@ -39,6 +38,10 @@ def version() -> bytes:
         for file in files:
             made.update(file.read_bytes())
     return made.digest()
+
+
+class ShelfDamaged(Exception):
+    """A fragment that was there is not there any more; the shelf must be made anew."""
 
 
 class Shelf:

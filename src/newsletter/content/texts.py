@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from newsletter.config import Settings
 from newsletter.content import remember, source
 from newsletter.content.fields import SLUG
+from newsletter.content.given import Given
 from newsletter.content.model import Article, Page
 from newsletter.content.reading import Job, Parsed, Reading, parse
 from newsletter.content.shelf import Shelf
@@ -21,6 +23,7 @@ from newsletter.errors import Finding, Level, Where, did_you_mean
 
 Progress = Callable[[int, int, str], None]
 FOLDERS = ("articles", "pages")
+NOTHING: Mapping[str, Given] = {}
 ENOUGH = 64
 """Texts. Below, one process is done before a second has begun."""
 _NAME = re.compile(r"(?P<id>[^.]+)\.(?P<language>[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)\.md")
@@ -40,15 +43,16 @@ def gather(
     settings: Settings,
     *,
     shelf: Shelf | None = None,
+    given: Mapping[str, Given] = NOTHING,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Gathered:
-    """Read and parse content/articles and content/pages."""
+    """Read and parse content/articles and content/pages; `given` are files that were read already."""
     findings: list[Finding] = []
     work: list[Job] = []
     for kind in FOLDERS:
-        for file in _files(settings.root / "content" / kind, settings.root, findings):
-            job = _job(file, kind, settings, findings)
+        for name in _names(settings.root / "content" / kind, settings.root, findings):
+            job = _job(name, kind, settings, given, findings)
             if job is not None:
                 work.append(job)
     articles: list[Article] = []
@@ -77,12 +81,7 @@ def _parsed(
     missing = [number for number, result in enumerate(results) if result is None]
     made = _made([work[number] for number in missing], jobs)
     for count, (number, (card, fragment)) in enumerate(zip(missing, made, strict=True), 1):
-        job = work[number]
-        if shelf is not None:
-            remember.keep(job, card, fragment, shelf)
-            results[number] = remember.recall(job, shelf)
-        if results[number] is None:
-            results[number] = remember.unpacked(card, job.data, fragment.decode)
+        results[number] = remember.keep(work[number], card, fragment, shelf)
         if progress is not None:
             progress(count, len(missing), "reading")
     return [result for result in results if result is not None]
@@ -103,8 +102,8 @@ def _made(work: Sequence[Job], jobs: int) -> Iterator[tuple[bytes, bytes]]:
         yield from pool.map(_work, work, chunksize=max(1, min(32, len(work) // (jobs * 4))))
 
 
-def _files(folder: Path, root: Path, findings: list[Finding]) -> Iterator[Path]:
-    """Markdown files of a folder by name; what is something else is told."""
+def _names(folder: Path, root: Path, findings: list[Finding]) -> Iterator[str]:
+    """Names of the Markdown files of a folder, in order; what is something else is told."""
     if not folder.is_dir():
         return
     if source.leads_out(root, folder):
@@ -115,11 +114,10 @@ def _files(folder: Path, root: Path, findings: list[Finding]) -> Iterator[Path]:
     for name in names:
         if name.startswith(".") or name.endswith("~"):
             continue
-        path = folder / name
         if name.endswith(".md"):
-            yield path
+            yield name
             continue
-        where = Where(path.relative_to(root).as_posix())
+        where = Where((folder / name).relative_to(root).as_posix())
         findings.append(
             Finding(
                 "NL211",
@@ -131,15 +129,21 @@ def _files(folder: Path, root: Path, findings: list[Finding]) -> Iterator[Path]:
         )
 
 
-def _job(file: Path, kind: str, settings: Settings, findings: list[Finding]) -> Job | None:
-    path = f"content/{kind}/{file.name}"
-    name = _NAME.fullmatch(file.name)
+def _job(
+    file: str,
+    kind: str,
+    settings: Settings,
+    given: Mapping[str, Given],
+    findings: list[Finding],
+) -> Job | None:
+    path = f"content/{kind}/{file}"
+    name = _NAME.fullmatch(file)
     languages = settings.publication.languages
     if name is None or not SLUG.fullmatch(name["id"]):
         findings.append(
             Finding(
                 "NL211",
-                f"the file name {file.name} does not say what it is",
+                f"the file name {file} does not say what it is",
                 Where(path),
                 help=f"name it ID.LANG.md, for example what-pd-l1-means.{languages[0]}.md (small letters a-z, digits, hyphens)",
             )
@@ -156,16 +160,20 @@ def _job(file: Path, kind: str, settings: Settings, findings: list[Finding]) -> 
             )
         )
         return None
-    data = source.read_bytes(settings.root, file, folder_is_inside=True)
-    if isinstance(data, Finding):
-        findings.append(data)
-        return None
+    known = given.get(f"{settings.root}/{path}")
+    if known is None or len(known.data) > source.MAX_FILE:
+        data = source.read_bytes(settings.root, settings.root / path, folder_is_inside=True)
+        if isinstance(data, Finding):
+            findings.append(data)
+            return None
+        known = Given(data, hashlib.blake2b(data, digest_size=16).digest())
     return Job(
         path,
         kind,
         name["id"],
         name["language"],
-        data,
+        known.data,
+        known.digest,
         str(settings.publication.time_zone),
         settings.publication.subject == "health",
     )

@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from newsletter.config import Settings
-from newsletter.content.remember import ShelfDamaged
-from newsletter.content.shelf import Shelf
+from newsletter.content.shelf import Shelf, ShelfDamaged
 from newsletter.issue.compose import Draft, compose
 from newsletter.issue.period import Period
 

@@ -2,43 +2,27 @@
 
 inputs the same, and no date has passed? ─► nothing to do
 content.load ─► Catalogue ─┐
-letters.load ─► Sent ──────┴► Planner ─► sheets ─► Pages ─► tree.publish ─► memory
+letters.load ─► Sent ──────┴► plan ─► sheets ─► Pages ─► next tree ─► switch ─► memory
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import shutil
-import tempfile
-import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from newsletter import content, resources
 from newsletter.config import Settings
-from newsletter.content import urls
-from newsletter.content.remember import ShelfDamaged
-from newsletter.content.shelf import Shelf
-from newsletter.errors import Finding, Findings, Where
-from newsletter.site import (
-    feeds,
-    inputs,
-    letters,
-    memory,
-    outlets,
-    photos,
-    previews,
-    search,
-    style,
-    tree,
-)
+from newsletter.content.shelf import Shelf, ShelfDamaged
+from newsletter.errors import Finding, Findings
+from newsletter.site import inputs, lock, memory, place
+from newsletter.site.clock import Clock
+from newsletter.site.inputs import Inputs
 from newsletter.site.memory import Memory
-from newsletter.site.pages import Pages
-from newsletter.site.places import Linker, Pictures, Places, picture_file
-from newsletter.site.plan import Planner, Sheet
-from newsletter.site.render import Renderer
+from newsletter.site.stamps import digest, is_ours
 
 Progress = Callable[[int, int, str], None]
 MEMORY = ".cache/site"
@@ -88,9 +72,9 @@ def build(
             (NL306) what was remembered differs from what is made anew.
         CouldNotRun: the place cannot be written; `out` is untouched.
     """
-    tree.check_place(out, settings.root)
+    place.check(out, settings.root)
     folder = settings.root / MEMORY
-    with tree.alone(folder, patience):
+    with lock.alone(folder, patience), _no_collector():
         one = _Build(settings, now, out, folder, jobs=jobs, drafts=drafts, progress=progress)
         try:
             report = one.run(cache=cache)
@@ -102,8 +86,20 @@ def build(
     return report
 
 
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """A build makes a hundred thousand values that live until its end: nothing to collect, much to look at."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 class _Build:
-    """One build into one folder."""
+    """One build into one folder. What only a build that makes something needs is imported when it does."""
 
     def __init__(
         self,
@@ -119,11 +115,11 @@ class _Build:
         self.settings = settings
         self.now = now
         self.out = out
-        self.folder = folder
         self.jobs = jobs
         self.drafts = drafts
         self.progress = progress
-        self.file = folder / f"{tree.digest(str(out.resolve()).encode())}.json"
+        self.shelf = folder / "shelf"
+        self.file = folder / f"{digest(str(out.resolve()).encode())}.json"
         self.spare = self.file.with_suffix(".tree")
         self.clock = Clock()
 
@@ -131,17 +127,12 @@ class _Build:
         before = memory.read(self.file)
         given = inputs.everything(self.settings, drafts=self.drafts)
         self.clock.lap("inputs")
-        if cache and before.holds(given, self.now) and self._untouched(before):
+        if cache and before.holds(given.digest, self.now) and self._untouched(before):
             self.clock.lap("compare")
-            return self._report(before, tree.Switched(0, len(before.stamps), 0))
-        shelf = Shelf(self.folder / "shelf") if cache else None
+            return self._report(before, 0, len(before.stamps), 0)
+        shelf = Shelf(self.shelf) if cache else None
         try:
-            made = self._make(before, shelf)
-            wanted, signatures = made.wanted(self.progress)
-            self.clock.lap("pages")
-            self.out.parent.mkdir(parents=True, exist_ok=True)
-            switched, stamps = tree.publish(self.out, wanted, made.data, before.stamps, self.spare)
-            self.clock.lap("write")
+            report = self._make(before if cache else before.forgetful(), given, shelf)
             if shelf is not None:
                 shelf.save()
         except Findings as problem:
@@ -149,59 +140,72 @@ class _Build:
         finally:
             if shelf is not None:
                 shelf.close()
-        after = Memory(
-            given,
+        return report
+
+    def _make(self, before: Memory, given: Inputs, shelf: Shelf | None) -> BuildReport:
+        """Everything that is not as it was, made and published."""
+        from newsletter import content
+        from newsletter.site import making, photos, tree
+        from newsletter.site.inventory import Inventory
+
+        self.clock.lap("imports")
+        settings, jobs, progress = self.settings, self.jobs, self.progress
+        catalogue = content.load(
+            settings,
             self.now,
-            made.catalogue.next_change,
+            drafts=self.drafts,
+            shelf=shelf,
+            given=given.texts,
+            jobs=jobs,
+            progress=progress,
+        )
+        self.clock.lap("texts")
+        cache = shelf is not None
+        shown = photos.make(
+            settings.root, catalogue.pictures, jobs=jobs, cache=cache, progress=progress
+        )
+        self.clock.lap("photos")
+        made = Inventory(settings, catalogue, shown, cache=cache)
+        self.clock.lap("plan")
+        signatures = made.signatures()
+        known = {name for name, each in signatures.items() if before.knows(name, each)}
+        wanted = made.digests() | {name: before.stamps[name].digest for name in known}
+        missing = [name for name in signatures if name not in known]
+        self.clock.lap("compare")
+        with tree.told(self.out, self.spare):
+            self.out.parent.mkdir(parents=True, exist_ok=True)
+            names = wanted.keys() | signatures.keys()
+            following = tree.Next(self.out, before.stamps, self.spare, names)
+            self.clock.lap("write")
+            stamps = making.make(missing, made, following, jobs, progress)
+            self.clock.lap("pages")
+            switched, stamps = following.publish(stamps, wanted, made.data)
+        self.clock.lap("write")
+        after = Memory(
+            given.digest,
+            self.now,
+            catalogue.next_change,
             made.pages,
-            made.catalogue.left_out,
+            catalogue.left_out,
             made.warnings,
             stamps,
             signatures,
         )
         memory.write(self.file, after)
         self.clock.lap("remember")
-        return self._report(after, switched)
-
-    def _make(self, before: Memory, shelf: Shelf | None) -> Site:
-        catalogue = content.load(
-            self.settings,
-            self.now,
-            drafts=self.drafts,
-            shelf=shelf,
-            jobs=self.jobs,
-            progress=self.progress,
-        )
-        self.clock.lap("texts")
-        shown = photos.make(
-            self.settings.root,
-            catalogue.pictures,
-            jobs=self.jobs,
-            cache=shelf is not None,
-            progress=self.progress,
-        )
-        self.clock.lap("photos")
-        site = Site(
-            self.settings,
-            catalogue,
-            shown,
-            before if shelf is not None else Memory(),
-            cache=shelf is not None,
-        )
-        self.clock.lap("plan")
-        return site
+        return self._report(after, switched.written, switched.unchanged, switched.removed)
 
     def _untouched(self, before: Memory) -> bool:
         return self.out.is_dir() and all(
-            tree.still_ours(self.out, name, stamp) for name, stamp in before.stamps.items()
+            is_ours(self.out, name, stamp) for name, stamp in before.stamps.items()
         )
 
-    def _report(self, after: Memory, switched: tree.Switched) -> BuildReport:
+    def _report(self, after: Memory, written: int, unchanged: int, removed: int) -> BuildReport:
         return BuildReport(
             pages=after.pages,
-            written=switched.written,
-            unchanged=switched.unchanged,
-            removed=switched.removed,
+            written=written,
+            unchanged=unchanged,
+            removed=removed,
             seconds=self.clock.total(),
             left_out=after.left_out,
             warnings=after.warnings,
@@ -215,31 +219,14 @@ class _Build:
         Raises:
             Findings: NL306 for each file that differs.
         """
+        from newsletter import content
+        from newsletter.site import photos, verify
+        from newsletter.site.inventory import Inventory
+
         catalogue = content.load(self.settings, self.now, drafts=self.drafts, jobs=self.jobs)
         shown = photos.make(self.settings.root, catalogue.pictures, jobs=self.jobs, cache=False)
-        anew = Site(self.settings, catalogue, shown, Memory(), cache=False)
-        wanted, _ = anew.wanted(None)
-        remembered = memory.read(self.file).stamps
-        wrong = sorted(set(remembered) ^ set(wanted))
-        with tempfile.TemporaryDirectory() as scratch:
-            tree.publish(Path(scratch) / "site", wanted, anew.data, {}, Path(scratch) / "spare")
-            for name in wanted:
-                with suppress(OSError):
-                    if (self.out / name).read_bytes() == (
-                        Path(scratch) / "site" / name
-                    ).read_bytes():
-                        continue
-                wrong.append(name)
-        if wrong:
-            raise Findings(
-                Finding(
-                    "NL306",
-                    f"{name} differs from what is made anew",
-                    Where(name),
-                    help="this is our fault: build with --no-cache, and please report it",
-                )
-                for name in dict.fromkeys(wrong)
-            )
+        anew = Inventory(self.settings, catalogue, shown, cache=False)
+        verify.compare(self.out, memory.read(self.file).stamps.keys(), anew, self.jobs)
         self.clock.lap("verify")
 
 
@@ -250,152 +237,3 @@ def _state(out: Path) -> str:
         return f"Nothing was published: {out.name}/ does not exist yet."
     built = dt.datetime.fromtimestamp(out.stat().st_mtime).astimezone()
     return f"Nothing was published: {out.name}/ is still the build of {built:%Y-%m-%d %H:%M}."
-
-
-class Clock:
-    """Where the time goes, step by step."""
-
-    def __init__(self) -> None:
-        self.started = self.last = time.monotonic()
-        self.laps: dict[str, float] = {}
-
-    def lap(self, name: str) -> None:
-        now = time.monotonic()
-        self.laps[name] = self.laps.get(name, 0.0) + now - self.last
-        self.last = now
-
-    def total(self) -> float:
-        return time.monotonic() - self.started
-
-    def costs(self) -> tuple[tuple[str, float], ...]:
-        return tuple(sorted(self.laps.items(), key=lambda lap: -lap[1]))
-
-
-class Site:
-    """Every file of one site: which there are, and the bytes of each."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        catalogue: content.Catalogue,
-        shown: photos.Photos,
-        before: Memory,
-        *,
-        cache: bool,
-    ) -> None:
-        self.settings = settings
-        self.kept = {
-            name: search.Kept(each.digest, each.kept) for name, each in shown.files.items()
-        }
-        self.catalogue = catalogue
-        self.before = before
-        self.letters = letters.load(settings)
-        self.places = Places(settings.site_url, settings.publication.languages)
-        self.files: dict[str, bytes] = {}
-        self.sheets: dict[str, Sheet] = {}
-        folders = resources.templates("site", settings.root)
-        sheet = style.sheet(folders)
-        icon = next(
-            folder / "icon.svg" for folder in folders if (folder / "icon.svg").is_file()
-        ).read_bytes()
-        names = style.named("style", ".css", sheet), style.named("icon", ".svg", icon)
-        self.files |= dict(zip(names, (sheet, icon), strict=True))
-        script = ""
-        if search.version(settings):
-            code = next(
-                folder / "search.js" for folder in folders if (folder / "search.js").is_file()
-            ).read_bytes()
-            script = style.named("search", ".js", code)
-            self.files[script] = code
-        seen = previews.make(
-            settings.root,
-            catalogue.pictures,
-            {each.picture.path for each in catalogue.articles if each.picture},
-            icon,
-            cache=cache,
-        )
-        self.kept |= seen.files
-        plan = Planner(
-            settings, catalogue, self.letters.sent, self.places, *names, script, seen.of
-        ).plan()
-        linker = Linker(self.places, catalogue, settings.public_url)
-        broken = letters.broken_links(self.letters, linker)
-        if broken:
-            raise Findings(broken)
-        self._pages = Pages(
-            plan,
-            catalogue,
-            linker,
-            Pictures(self.places, catalogue.pictures, shown),
-            Renderer(settings.root),
-        )
-        for each in plan.sheets:
-            name = urls.file_of(each.path)
-            if name in self.sheets:
-                raise Findings(
-                    [
-                        Finding(
-                            "NL210",
-                            f"two pages want the address {each.path}",
-                            help="change the `slug` or `aliases` of one",
-                        )
-                    ]
-                )
-            self.sheets[name] = each
-        self.files |= {
-            picture_file(drawn): drawn.data
-            for drawn in catalogue.pictures.values()
-            if not drawn.inline and not drawn.photo
-        }
-        self.files |= self.letters.pictures
-        self.outlets = outlets.planned(settings, catalogue, self.places, linker)
-        self.files["robots.txt"] = feeds.robots(self.places.absolute("/sitemap.xml"))
-        self.files["sitemap.xml"] = feeds.sitemap(
-            [
-                (
-                    self.places.absolute(each.path),
-                    each.changed.isoformat() if each.changed else None,
-                    each.alternates,
-                )
-                for each in plan.sheets
-                if each.listed
-            ]
-        )
-        self.pages = len(plan.sheets)
-        self.kept |= search.make(settings, catalogue, self.letters.sent, self.places, cache=cache)
-        self.warnings = (
-            *catalogue.warnings,
-            *self.letters.warnings,
-            *search.missing(settings),
-        )
-
-    def wanted(self, progress: Progress | None) -> tuple[dict[str, str], dict[str, str]]:
-        """(file -> digest of its bytes, page or feed -> signature). One whose signature is known is not made."""
-        wanted = {name: tree.digest(data) for name, data in self.files.items()}
-        wanted |= {name: kept.digest for name, kept in self.kept.items()}
-        signatures = {name: outlet.signature for name, outlet in self.outlets.items()}
-        signatures |= {name: self._pages.signature(sheet) for name, sheet in self.sheets.items()}
-        stamps, known = self.before.stamps, self.before.signatures
-        missing = []
-        for name, signature in signatures.items():
-            if known.get(name) == signature and name in stamps:
-                wanted[name] = stamps[name].digest
-            else:
-                missing.append(name)
-        for count, name in enumerate(missing, 1):
-            data = self._made(name)
-            self.files[name] = data
-            wanted[name] = tree.digest(data)
-            if progress is not None:
-                progress(count, len(missing), "pages")
-        return wanted, signatures
-
-    def _made(self, name: str) -> bytes:
-        sheet = self.sheets.get(name)
-        return self._pages.make(sheet) if sheet else self.outlets[name].make()
-
-    def data(self, name: str) -> bytes:
-        """The bytes of a file, made now if they were not needed before."""
-        if name in self.kept:
-            return self.kept[name].place.read_bytes()
-        return self.files[name] if name in self.files else self._made(name)

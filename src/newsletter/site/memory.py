@@ -13,13 +13,13 @@ import json
 import marshal
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from newsletter.errors import Finding, Level, Where
 from newsletter.files import write_atomic
-from newsletter.site.tree import Stamp
+from newsletter.site.stamps import Stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,14 @@ class Memory:
             and self.since <= now
             and (self.until is None or now < self.until)
         )
+
+    def knows(self, name: str, signature: str) -> bool:
+        """Whether the file that was made last time is the one that would be made now."""
+        return name in self.stamps and self.signatures.get(name) == signature
+
+    def forgetful(self) -> Memory:
+        """What lies in the folder, and nothing of what it was made from."""
+        return replace(self, signatures={})
 
 
 def read(file: Path) -> Memory:

@@ -11,8 +11,8 @@ from newsletter.content.reading import Reading
 from newsletter.language import Language
 from newsletter.site import inputs, memory
 from newsletter.site.places import Linker, Pictures
-from newsletter.site.plan import Plan, Sheet
 from newsletter.site.render import Renderer
+from newsletter.site.sheet import Plan, Sheet
 
 
 class Pages:

@@ -32,7 +32,7 @@ from newsletter.content.pictures import Drawn
 from newsletter.errors import Finding, Findings, Where
 from newsletter.files import read_file, write_atomic
 from newsletter.resources import PACKAGE
-from newsletter.site import tree
+from newsletter.site.stamps import digest
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -235,7 +235,7 @@ def _write(image: Image, data: bytes, folder: Path) -> dict[str, list[list[objec
         for width in dict.fromkeys(widths):
             encoded = encode(photos.narrowed(image, width), kind)
             (folder / f"{width}.{kind}").write_bytes(encoded)
-            made[kind].append([width, len(encoded), tree.digest(encoded)])
+            made[kind].append([width, len(encoded), digest(encoded)])
             sizes[kind] = sizes.get(kind, 0) + len(encoded)
     best = sizes[plain]
     for kind in ("webp", "avif"):

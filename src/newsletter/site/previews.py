@@ -22,8 +22,7 @@ from newsletter.content.pictures import Drawn
 from newsletter.files import write_atomic
 from newsletter.issue.look import LIGHT
 from newsletter.resources import PACKAGE
-from newsletter.site import tree
-from newsletter.site.search import Kept
+from newsletter.site.stamps import Kept, digest
 
 WIDTH, HEIGHT = 1200, 630
 """Source: ogp.me names no size; 1.91 to 1 is what the large readers crop to."""
@@ -53,8 +52,8 @@ def make(
     """Previews of the pictures `shown` and of the `icon` (SVG); what is kept is not made again."""
     files: dict[str, Kept] = {}
 
-    def kept(stem: str, digest: str, suffix: str, data: bytes | Drawn) -> str:
-        key = hashlib.blake2b(_recipe() + digest.encode(), digest_size=8).hexdigest()
+    def kept(stem: str, source: str, suffix: str, data: bytes | Drawn) -> str:
+        key = hashlib.blake2b(_recipe() + source.encode(), digest_size=8).hexdigest()
         name = f"assets/preview-{stem}.{key}{suffix}"
         place = root / MEMORY / f"{key}{suffix}"
         made = b""
@@ -66,7 +65,7 @@ def make(
             made = _photo(raw) if suffix == ".jpg" else _drawing(raw.decode())
             place.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(place, made, durable=False)
-        files[name] = Kept(tree.digest(made), place)
+        files[name] = Kept(digest(made), place)
         return name
 
     by_path = {}
@@ -76,7 +75,7 @@ def make(
         by_path[path] = kept(
             stem or "picture", picture.digest, ".jpg" if picture.photo else ".png", picture
         )
-    return Previews(kept("sign", tree.digest(icon), ".png", icon), by_path, files)
+    return Previews(kept("sign", digest(icon), ".png", icon), by_path, files)
 
 
 @cache

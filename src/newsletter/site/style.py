@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from newsletter.site.tree import digest
+from newsletter.site.stamps import digest
 
 PARTS = ("tokens.css", "style/base.css", "style/prose.css", "style/parts.css", "style/print.css")
 
