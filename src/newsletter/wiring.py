@@ -69,6 +69,7 @@ class House:
         self.clock = clock
         self._complain = complain
         self._registered: set[str] = set()
+        self._told: set[str] = set()
 
     def __enter__(self) -> House:
         return self
@@ -147,7 +148,16 @@ class House:
             self.rebuild,
             reach.readable,
             self.mirror,
+            self._complain_once,
         )
+
+    def _complain_once(self, trouble: Exception) -> None:
+        """What a tick meets again every minute is told once."""
+        findings = trouble.findings if isinstance(trouble, Findings | CouldNotRun) else ()
+        words = str([finding.what for finding in findings] or trouble)
+        if words not in self._told:
+            self._told.add(words)
+            self._complain(trouble)
 
     def rebuild(self) -> None:
         """Make the site anew. Where that fails the last good site stays, and it is complained of.

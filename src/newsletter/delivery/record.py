@@ -1,20 +1,38 @@
-"""The public record of an issue: what may be known of a send, and nobody in it.
+"""The public record: what may be known of a send, and nobody in it.
 
-One JSON file for each period in [store] record. It goes back through the one
-door to the words wing, where the archive and the promise page are made of it.
-Numbers from 1 to 4 stand as "<5": a small cell could be somebody.
+    database -> PERIOD.json     one file for each issue, as it stands now
+             -> chain.jsonl     one line for each thing that happened, never changed
+
+Both lie in [store] record and go back through the one door to the words wing,
+where the archive and the promise page are made of them. Numbers from 1 to 4
+stand as "<5": a small cell could be somebody.
+
+The chain is written after the database has committed. What a crash left out
+there is found by comparing the two, so the next `keep` writes it: every event
+can be told from the database alone, and none twice, because the chain itself
+says what was told.
 """
 
 from __future__ import annotations
 
+import datetime as dt
+import fcntl
 import json
+import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from newsletter.delivery.ledger import Sum, sums
-from newsletter.files import write_atomic
+from newsletter.errors import Finding, Findings, Where
+from newsletter.files import read_file, write_atomic
+from newsletter.issue import chain
+from newsletter.issue.chain import Broken, Chain, Event
+from newsletter.store import Store
 from newsletter.store.tables import editions, issues
 
 SMALL = 5
@@ -74,3 +92,117 @@ def publish(tx: Connection, period: str, folder: Path) -> Path | None:
     if not path.is_file() or path.read_bytes() != data:
         write_atomic(path, data)
     return path
+
+
+def keep(
+    store: Store,
+    folder: Path,
+    now: dt.datetime,
+    *,
+    latest: int | None = None,
+    also: Collection[str] = (),
+) -> None:
+    """Bring records and chain up to the database.
+
+    Of the closed issues only the `latest` are looked at, None for all, and
+    those in `also`: counting a million readers takes a moment.
+
+    Safe to call at any time, from several processes of one host. Nothing is
+    written into a chain that does not hold.
+
+    Raises:
+        Findings: NL660, the chain does not hold. The records were written.
+    """
+    with store.read() as tx:
+        if not tx.scalar(sa.select(sa.func.count()).select_from(issues)):
+            return
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder), store.read() as tx:
+        rows = tx.execute(sa.select(issues).order_by(issues.c.opened_at, issues.c.period)).all()
+        path = folder / chain.NAME
+        data = chain_bytes(path)
+        written = chain.read(data)
+        lines: list[bytes] = []
+        for nth, row in enumerate(rows):
+            looked_at = (
+                latest is None
+                or row.closed_at is None
+                or nth >= len(rows) - latest
+                or row.period in also
+            )
+            if looked_at:
+                publish(tx, row.period, folder)
+            if not written.broken:
+                written = _tell(tx, row, written, lines, now, looked_at)
+        if written.broken:
+            raise Findings(
+                [
+                    broken_chain(each, f"{folder.parent.name}/{folder.name}")
+                    for each in written.broken
+                ],
+                _STAYS,
+            )
+        if lines:
+            write_atomic(path, data + b"".join(lines))
+
+
+_STAYS = "Nothing is written into the chain until it is as it was; sending goes on."
+
+
+def _tell(
+    tx: Connection, row: Any, told: Chain, lines: list[bytes], now: dt.datetime, looked_at: bool
+) -> Chain:
+    """Add to `lines` what the chain does not say yet of one issue; the chain with them."""
+
+    def say(event: Event, at: dt.datetime, **said: Any) -> None:
+        nonlocal told
+        lines.append(chain.following(told, event, row.period, at, **said))
+        told = chain.read_on(told, lines[-1])
+
+    if not told.of(row.period, Event.OPENED):
+        audience = cell(row.audience)
+        say(
+            Event.OPENED, row.opened_at, manifest=row.manifest, number=row.number, audience=audience
+        )
+    closed = bool(told.of(row.period, Event.CLOSED))
+    if row.state == "halted" and not closed and not told.of(row.period, Event.HALTED):
+        say(Event.HALTED, row.closed_at or now)
+    if row.closed_at is None or (closed and not looked_at):
+        return told
+    account = sums(tx, row.period)
+    assert account is not None, "it has a row"
+    totals = {name: each for name, each in _totals(account).items() if name in chain.TOTALS}
+    if not closed:
+        say(Event.CLOSED, row.closed_at, totals=totals)
+    elif totals != told.totals(row.period):
+        say(Event.AMENDED, now, totals=totals)
+    return told
+
+
+def chain_bytes(path: Path) -> bytes:
+    """The chain's bytes; none when there is no chain yet."""
+    try:
+        return read_file(path)
+    except FileNotFoundError:
+        return b""
+
+
+def broken_chain(each: Broken, folder: str) -> Finding:
+    """A breach of the chain, as a finding."""
+    return Finding(
+        "NL660",
+        each.what,
+        Where(f"{folder}/{chain.NAME}", each.line),
+        help="bring the file back as it was: `git log -p` on it says who changed it",
+    )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One writer of the folder at a time, on this host. The lock goes with its process."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

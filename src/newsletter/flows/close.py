@@ -6,10 +6,11 @@ import datetime as dt
 from contextlib import suppress
 
 from newsletter.content import urls
-from newsletter.delivery import ledger, notices, record
+from newsletter.delivery import ledger, notices
 from newsletter.delivery.ledger import Sum
 from newsletter.flows.open import witness_of
 from newsletter.flows.parts import Parts
+from newsletter.flows.telling import tell
 from newsletter.issue.period import Period
 
 
@@ -24,8 +25,7 @@ def close(parts: Parts, period: str, now: dt.datetime) -> Sum:
         if account.in_doubt and not account.pending and settings.month.notify:
             language = settings.publication.languages[0]
             notices.tell(tx, notices.Word.IN_DOUBT, period, language, now)
-    with parts.store.read() as tx:
-        record.publish(tx, period, settings.path(settings.store.record))
+    tell(settings, parts.store, now, parts.complain, also=[period])
     witness_of(parts).record(parts.store, now)
     return account
 

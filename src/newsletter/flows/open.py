@@ -17,6 +17,7 @@ from newsletter.delivery.ledger import AlreadySent, Opened, Refused
 from newsletter.errors import Findings
 from newsletter.flows import signing
 from newsletter.flows.parts import Parts
+from newsletter.flows.telling import tell
 from newsletter.issue import period as calendar
 from newsletter.issue.edition import ApprovedIssue
 from newsletter.issue.period import Period
@@ -72,6 +73,7 @@ def open_issue(
     result = ledger.open_issue(parts.store, parts.vault, approved, rules, now)
     if isinstance(result, Opened):
         witness.record(parts.store, now)
+        tell(settings, parts.store, now, parts.complain, latest=None)
     return result
 
 

@@ -13,6 +13,10 @@ from newsletter.store import Store
 from newsletter.subscribers.vault import Vault
 
 
+def silent(trouble: Exception) -> None:
+    """Nobody is told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """`clock` gives this moment, aware, UTC.
@@ -20,7 +24,8 @@ class Parts:
     `rebuild` makes the site anew; where that fails, for a broken text or
     another build, the last good site stays, and nothing is raised. `readable` tells whether a page of the site
     answers where readers will look for it. `mirror` is the folder of this
-    host's own copy of the witness; None keeps none.
+    host's own copy of the witness; None keeps none. `complain` is told of what
+    is wrong beside work that goes on.
     """
 
     settings: Settings
@@ -31,3 +36,4 @@ class Parts:
     rebuild: Callable[[], None]
     readable: Callable[[str], bool]
     mirror: Path | None = None
+    complain: Callable[[Exception], None] = silent
