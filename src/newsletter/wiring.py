@@ -239,7 +239,7 @@ class House:
 
     def web_app(self) -> Starlette:
         """The forms and the built site, as one ASGI app."""
-        from newsletter.delivery.transports.sendgrid_terms import webhook_key
+        from newsletter.delivery.feedback.sendgrid import webhook_key
         from newsletter.web.app import WebParts, build
 
         settings = self.settings

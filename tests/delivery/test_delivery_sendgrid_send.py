@@ -20,8 +20,8 @@ from delivery_house import House
 from sendgrid_fake import ACCEPT, HANG, KEY, Answer, Fake, error
 
 from newsletter.delivery import feedback
+from newsletter.delivery.feedback import sendgrid as sendgrid_events
 from newsletter.delivery.loop import Stop
-from newsletter.delivery.transports import sendgrid_events
 from newsletter.delivery.transports.sendgrid import DOUBTS, SendGridTransport, Service
 from newsletter.delivery.transports.sendgrid_line import Patience
 from newsletter.store.tables import attempts, deliveries
@@ -37,8 +37,9 @@ def service() -> Iterator[Fake]:
         yield far
 
 
-def by_sendgrid(far: Fake) -> SendGridTransport:
-    return SendGridTransport(Service(far.url, lambda: KEY, patience=QUICK))
+def by_sendgrid(far: Fake, patience: Patience | None = None) -> SendGridTransport:
+    """Patient, as it is in life, unless the service is to stay silent."""
+    return SendGridTransport(Service(far.url, lambda: KEY, patience=patience or Patience()))
 
 
 def copies(far: Fake) -> Counter[str]:
@@ -111,7 +112,7 @@ def test_an_ill_service_leaves_few_in_doubt_and_nobody_is_asked_twice(
     house.readers(40)
     house.open()
     service.behave = answer
-    report = house.send(by_sendgrid(service), connections=4)
+    report = house.send(by_sendgrid(service, QUICK), connections=4)
     assert report.stop is Stop.PAUSED
     doubts = house.sum().in_doubt
     assert DOUBTS <= doubts <= DOUBTS + 4
@@ -146,7 +147,7 @@ def test_a_limit_puts_the_rest_of_the_letter_off_and_loses_nobody(
     house.readers(20)
     house.open()
     service.behave = limited
-    report = house.send(by_sendgrid(service), connections=2)
+    report = house.send(by_sendgrid(service, QUICK), connections=2)
     assert report.stop is Stop.PAUSED
     assert "too many requests" in report.why
     assert len(service.requests) <= 7

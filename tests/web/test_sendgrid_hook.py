@@ -9,7 +9,7 @@ import gzip
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.web.house import NOW, Answer, House, make_house
 
+from newsletter.config import Delivery, SendGrid, Settings
+from newsletter.delivery.feedback import sendgrid as sendgrid_events
 from newsletter.delivery.feedback.events import Kind
-from newsletter.delivery.transports import sendgrid_events
+from newsletter.errors import CouldNotRun
 from newsletter.store import open_store, tables
 from newsletter.subscribers import people
 from newsletter.subscribers.address import Address
@@ -375,6 +377,17 @@ def test_a_key_is_taken_as_sendgrid_shows_it_and_in_pems_frame() -> None:
 def test_a_key_of_another_kind_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         sendgrid_events.public_key(text)
+
+
+def test_a_key_that_is_none_is_told_before_the_port_opens(
+    publication: Callable[..., Settings],
+) -> None:
+    delivery = Delivery(sendgrid=SendGrid(webhook_key="MFkwabc"))
+    settings = publication().model_copy(update={"delivery": delivery})
+    with pytest.raises(CouldNotRun) as refused:
+        sendgrid_events.webhook_key(settings)
+    assert [finding.code for finding in refused.value.findings] == ["NL635"]
+    assert sendgrid_events.webhook_key(publication()) is None
 
 
 # --- what strangers try -------------------------------------------------------

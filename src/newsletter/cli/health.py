@@ -73,7 +73,12 @@ def _configuration(house: House) -> Seen:
     from newsletter.config import FILE_NAME
 
     languages = ", ".join(house.settings.publication.languages)
-    return Seen("configuration", f"{house.settings.root / FILE_NAME} ({languages})")
+    found: list[Finding] = []
+    if house.settings.delivery.sendgrid.webhook_key is not None:
+        from newsletter.delivery.feedback import sendgrid
+
+        found = sendgrid.objections(house.settings)
+    return Seen("configuration", f"{house.settings.root / FILE_NAME} ({languages})", tuple(found))
 
 
 def _clock(house: House) -> Seen:

@@ -134,7 +134,8 @@ def build(
 
 
 def _everything(settings: Settings, progress: Progress) -> tuple[Catalogue | None, list[Finding]]:
-    """All texts: articles and pages, letters that are not frozen, corrections, feeds, and whether the frozen bytes hold."""
+    """All texts: articles and pages, letters that are not frozen, corrections, feeds, whether the frozen bytes hold;
+    and whether readers can read who will be given their address."""
     from newsletter import content
     from newsletter.content import corrections, letters
     from newsletter.issue import frozen
@@ -159,7 +160,19 @@ def _everything(settings: Settings, progress: Progress) -> tuple[Catalogue | Non
             look()
         except Findings as wrong:
             found += wrong.findings
-    return catalogue, found
+    return catalogue, [*found, *_of_readers(settings)]
+
+
+def _of_readers(settings: Settings) -> list[Finding]:
+    """What stands against whoever will be given readers' addresses, or is believed about them."""
+    from newsletter.delivery.transports import choice
+
+    found = choice.objections(settings, now().date())
+    if settings.delivery.sendgrid.webhook_key is not None:
+        from newsletter.delivery.feedback import sendgrid
+
+        found += sendgrid.objections(settings)
+    return found
 
 
 def _only(found: Sequence[Finding], paths: Sequence[Path], root: Path) -> list[Finding]:

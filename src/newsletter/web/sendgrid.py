@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from newsletter.delivery import feedback
-from newsletter.delivery.transports import sendgrid_events
+from newsletter.delivery.feedback import sendgrid as sendgrid_events
 from newsletter.web import fields
 from newsletter.web.parts import WebParts
 

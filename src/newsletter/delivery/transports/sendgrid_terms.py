@@ -13,14 +13,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from newsletter.config import FILE_NAME, Settings
-from newsletter.delivery.transports import sendgrid_events
 from newsletter.delivery.transports.processors import placeholder, unnamed
 from newsletter.delivery.transports.sendgrid_place import REGIONS, is_stand_in
 from newsletter.errors import CouldNotRun, Finding, Where
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-
     from newsletter.delivery.transports.sendgrid import SendGridTransport
 
 
@@ -30,38 +27,10 @@ def base_of(settings: Settings) -> str:
     return (sendgrid.stand_in or REGIONS[sendgrid.region]).rstrip("/")
 
 
-def webhook_key(settings: Settings) -> EllipticCurvePublicKey | None:
-    """The key that SendGrid signs its events with; None where there is no webhook.
-
-    Raises:
-        CouldNotRun: NL635, it is none.
-    """
-    if found := _unusable_key(settings):
-        raise CouldNotRun(*found)
-    text = settings.delivery.sendgrid.webhook_key
-    return None if text is None else sendgrid_events.public_key(text)
-
-
-def _unusable_key(settings: Settings) -> list[Finding]:
-    text = settings.delivery.sendgrid.webhook_key
-    try:
-        if text is not None:
-            sendgrid_events.public_key(text)
-    except ValueError as error:
-        return [
-            Finding(
-                "NL635",
-                f"[delivery.sendgrid] webhook_key is {error}",
-                Where(FILE_NAME),
-                help="copy the verification key from SendGrid, Mail Settings, Event Webhook, Security features",
-            )
-        ]
-    return []
-
-
 def objections(settings: Settings, today: dt.date) -> list[Finding]:
     """Everything that stands against it in newsletter.toml; no secret is looked at."""
-    sendgrid, found = settings.delivery.sendgrid, _unusable_key(settings)
+    sendgrid = settings.delivery.sendgrid
+    found: list[Finding] = []
     if sendgrid.api_key is None:
         found.append(
             Finding(
