@@ -9,6 +9,7 @@ from newsletter.config import FILE_NAME
 from newsletter.delivery import reply as replies
 from newsletter.delivery.outcome import Kind, Outcome, Stage
 from newsletter.delivery.reply import Nonsense
+from newsletter.delivery.tempo import slows_down
 from newsletter.errors import Finding, Where
 
 NO_NAME = "the name does not resolve"
@@ -111,17 +112,3 @@ def finding(outcome: Outcome, relay: str) -> Finding:
 def _said(outcome: Outcome) -> str:
     words = (outcome.stage.value, outcome.code, outcome.reply)
     return " ".join(str(word) for word in words if word)
-
-
-SLOWER = frozenset({"4.7.0", "4.7.28", "4.3.2", "4.4.5"})
-"""RFC 3463 and what large hosts say for "too much, too fast": 4.3.2 not accepting, 4.4.5 congestion, 4.7.0 and 4.7.28 rate."""
-_RATE_WORDS = ("rate", "too many", "throttled", "limit exceeded", "too fast", "slow down")
-
-
-def slows_down(outcome: Outcome) -> bool:
-    """Whether this is about how much we send, not about this message: the whole sender slows down."""
-    if outcome.kind is not Kind.DEFERRED or outcome.code is None or outcome.code // 100 != 4:
-        return False
-    if outcome.code == 421 or outcome.enhanced in SLOWER:
-        return True
-    return outcome.code in (450, 451, 452) and any(word in outcome.reply for word in _RATE_WORDS)

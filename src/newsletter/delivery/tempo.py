@@ -1,0 +1,111 @@
+"""How fast the whole sender may go right now: what the publisher allows, less what the mail server asked for.
+
+    "too much"      half the connections, half the rate; on the last connection a
+                    pause between messages, from one second on
+    a quiet minute  one such step back
+
+One for a process: every lane and every loop asks the same. Threads may share
+it. It knows no clock: `now` is a moment of `time.monotonic`.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from newsletter.delivery.outcome import Kind, Outcome
+
+LATE = 0.05
+"""Seconds of lateness that may be caught up: the rate holds over time, and no pause makes a burst."""
+AT_ONCE = 10.0
+"""Seconds in which any number of "too much" counts as one: the lines say it together."""
+QUIET = 60.0
+"""Seconds without a "too much" after which it goes faster by one step."""
+LONGEST = 64.0
+"""Seconds between two messages, at the slowest."""
+
+
+class Tempo:
+    """`connections` at most, and `per_second` messages on all of them together (None: as the server takes them)."""
+
+    def __init__(self, connections: int, per_second: float | None = None) -> None:
+        self._most = connections
+        self._interval = 1 / per_second if per_second else 0.0
+        self._halvings = connections.bit_length() - 1
+        self._lock = threading.Lock()
+        self._next = 0.0
+        self._steps = 0
+        self._heard = -AT_ONCE
+        self._eased = 0.0
+        self._why: Outcome | None = None
+
+    def heed(self, outcome: Outcome, now: float) -> None:
+        """Take notice of what a message, or a dial, came to."""
+        if not slows_down(outcome):
+            return
+        with self._lock:
+            self._ease(now)
+            self._eased = now
+            self._why = outcome
+            if now - self._heard < AT_ONCE:
+                return
+            self._heard = now
+            if self._steps == 0 or self._gap() < LONGEST:
+                self._steps += 1
+            if self._gap():
+                self._next = max(self._next, now + self._gap())
+
+    def connections(self, now: float) -> int:
+        """How many may be in use."""
+        with self._lock:
+            self._ease(now)
+            return max(1, self._most >> self._steps)
+
+    def grant(self, wanted: int, now: float) -> int:
+        """How many messages may be begun now, at most `wanted`. They count as begun."""
+        with self._lock:
+            self._ease(now)
+            gap = self._gap()
+            if not gap:
+                return wanted
+            self._next = max(self._next, now - LATE)
+            granted = 0
+            while granted < wanted and self._next <= now:
+                self._next += gap
+                granted += 1
+            return granted
+
+    def waits(self, now: float) -> float:
+        """Seconds until the next message may be begun."""
+        with self._lock:
+            return max(0.0, self._next - now) if self._gap() else 0.0
+
+    def slowed(self, now: float) -> Outcome | None:
+        """What made it slower than the publisher allows; None when nothing does."""
+        with self._lock:
+            self._ease(now)
+            return self._why if self._steps else None
+
+    def _gap(self) -> float:
+        """Seconds from one message to the next."""
+        slower = self._interval * 2.0**self._steps
+        alone = 2.0 ** (self._steps - self._halvings - 1) if self._steps > self._halvings else 0.0
+        return max(slower, min(alone, LONGEST))
+
+    def _ease(self, now: float) -> None:
+        while self._steps and now - self._eased >= QUIET:
+            self._steps -= 1
+            self._eased += QUIET
+
+
+SLOWER = frozenset({"4.7.0", "4.7.28", "4.3.2", "4.4.5"})
+"""RFC 3463 and what large hosts say for "too much, too fast": 4.3.2 not accepting, 4.4.5 congestion, 4.7.0 and 4.7.28 rate."""
+_WORDS = ("rate limit", "too many", "throttled", "limit exceeded", "too fast", "slow", "overloaded")
+
+
+def slows_down(outcome: Outcome) -> bool:
+    """Whether this is about how much we send, not about this message."""
+    if outcome.kind is not Kind.DEFERRED or outcome.code is None:
+        return False
+    if outcome.code in (421, 429) or outcome.enhanced in SLOWER:
+        return True
+    return outcome.code in (450, 451, 452) and any(word in outcome.reply for word in _WORDS)

@@ -1,0 +1,142 @@
+"""How fast the sender goes: the rate over time, and what it does when a server has had too much."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from newsletter.delivery.outcome import Kind, Outcome, Stage
+from newsletter.delivery.tempo import LONGEST, Tempo, slows_down
+
+ENOUGH = Outcome(Kind.DEFERRED, Stage.MAIL, 421, "4.7.0", "4.7.0 too many connections")
+TAKEN = Outcome(Kind.ACCEPTED, Stage.TERMINATOR, 250)
+
+
+def begun(tempo: Tempo, seconds: float, step: float = 0.004, start: float = 0.0) -> list[float]:
+    """When each message begins, for a sender that asks every `step` seconds and always wants 64."""
+    moments: list[float] = []
+    now = start
+    while now < start + seconds:
+        moments += [now] * tempo.grant(64, now)
+        now += step
+    return moments
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.floats(0.5, 400), st.floats(0.005, 0.04))
+def test_the_rate_is_exact_over_time_however_late_the_sender_wakes(
+    rate: float, step: float
+) -> None:
+    moments = begun(Tempo(8, rate), 30, step)
+    assert abs(len(moments) - 30 * rate) <= 1 + 0.1 * rate
+
+
+@given(st.floats(1, 400), st.lists(st.floats(0.001, 3), min_size=5, max_size=60))
+def test_no_second_holds_more_than_the_rate_and_what_may_be_caught_up(
+    rate: float, pauses: list[float]
+) -> None:
+    tempo, now = Tempo(8, rate), 100.0
+    moments: list[float] = []
+    for pause in pauses:
+        now += pause
+        while granted := tempo.grant(64, now):
+            moments += [now] * granted
+    for first in moments:
+        within = [moment for moment in moments if first <= moment < first + 1]
+        assert len(within) <= rate * 1.05 + 2
+
+
+def test_a_long_rest_makes_no_burst() -> None:
+    tempo = Tempo(8, 100)
+    begun(tempo, 1)
+    assert tempo.grant(1000, 3600.0) <= 6
+
+
+def test_without_a_rate_everything_wanted_is_granted() -> None:
+    tempo = Tempo(8)
+    assert tempo.grant(64, 1.0) == 64
+    assert tempo.waits(1.0) == 0
+
+
+def test_lanes_share_one_rate() -> None:
+    tempo = Tempo(8, 10)
+    both = sum(tempo.grant(1, now / 100) + tempo.grant(1, now / 100) for now in range(1000))
+    assert 99 <= both <= 102
+
+
+def test_each_too_much_halves_the_connections_until_one_then_puts_pauses_between() -> None:
+    tempo = Tempo(8)
+    found = []
+    for at in range(12):
+        now = 100.0 + 11 * at
+        tempo.heed(ENOUGH, now)
+        found.append((tempo.connections(now), round(tempo.waits(now))))
+    assert found[:3] == [(4, 0), (2, 0), (1, 0)]
+    assert found[3:] == [(1, wait) for wait in (1, 2, 4, 8, 16, 32, 64, 64, 64)]
+
+
+def test_a_rate_is_halved_too() -> None:
+    tempo = Tempo(4, 10)
+    tempo.heed(ENOUGH, 100.0)
+    assert 49 <= len(begun(tempo, 10, start=100.0)) <= 51
+    assert tempo.connections(105.0) == 2
+
+
+def test_what_every_line_says_at_once_counts_once() -> None:
+    tempo = Tempo(8)
+    for at in range(8):
+        tempo.heed(ENOUGH, 100.0 + at)
+    assert tempo.connections(108.0) == 4
+
+
+def test_it_recovers_step_by_step_a_quiet_minute_each() -> None:
+    tempo = Tempo(8, 80)
+    for at in range(3):
+        tempo.heed(ENOUGH, 100.0 + 11 * at)
+    assert tempo.slowed(122.0) == ENOUGH
+    assert [tempo.connections(122.0 + 61 * minutes) for minutes in range(5)] == [1, 2, 4, 8, 8]
+    assert tempo.slowed(400.0) is None
+    assert 78 <= len(begun(tempo, 1, start=400.0)) <= 84
+
+
+def test_a_server_that_keeps_saying_it_is_not_sent_to_faster() -> None:
+    tempo = Tempo(2)
+    for at in range(200):
+        tempo.heed(ENOUGH, 100.0 + 30 * at)
+    assert tempo.connections(6070.0) == 1
+    assert tempo.waits(6070.0) <= LONGEST
+
+
+def test_success_alone_changes_nothing() -> None:
+    tempo = Tempo(8)
+    tempo.heed(TAKEN, 1.0)
+    assert tempo.connections(1.0) == 8
+    assert tempo.slowed(1.0) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "enhanced", "reply", "slower"),
+    [
+        (421, None, "", True),
+        (421, "4.7.28", "4.7.28 unusual rate", True),
+        (450, "4.7.0", "4.7.0 …", True),
+        (451, "4.3.2", "4.3.2 please try again later", True),
+        (452, None, "too many connections", True),
+        (451, None, "rate limit", True),
+        (429, None, "too many requests", True),
+        (451, "4.7.1", "4.7.1 greylisted", False),
+        (450, "4.2.1", "4.2.1 mailbox busy", False),
+        (452, "4.2.2", "4.2.2 mailbox full", False),
+        (None, None, "timed out", False),
+    ],
+)
+def test_which_replies_are_about_how_much_we_send(
+    code: int | None, enhanced: str | None, reply: str, slower: bool
+) -> None:
+    outcome = Outcome(Kind.DEFERRED, Stage.RCPT, code, enhanced, reply)
+    assert slows_down(outcome) is slower
+
+
+def test_a_refusal_for_good_is_never_about_the_pace() -> None:
+    assert not slows_down(Outcome(Kind.REJECTED, Stage.RCPT, 550, "4.7.0", "too many"))
