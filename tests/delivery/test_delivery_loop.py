@@ -162,8 +162,10 @@ def test_a_burst_of_policy_refusals_pauses_the_issue(sqlite_house: House) -> Non
     with relay({Step.RCPT: "550 5.7.1 blocked for spam"}) as server:
         report = house.send(smtp(server), connections=1)
     assert report.stop is Stop.PAUSED
-    assert report.ended == {State.REJECTED: 5}
-    assert house.sum().pending == 55
+    assert report.ended == {State.DEFERRED: 5}
+    assert report.trouble is not None
+    assert report.trouble.code == "NL628"
+    assert (house.sum().pending, house.sum().rejected) == (60, 0)
     assert server.delivered == []
 
 

@@ -26,6 +26,8 @@ from newsletter.delivery.outcome import Kind, Outcome, Stage, Transport, boot_se
 from newsletter.delivery.press import Press
 from newsletter.delivery.report import Pace, Progress, Report, Stop
 from newsletter.delivery.states import State
+from newsletter.delivery.tempo import Tempo
+from newsletter.errors import Finding
 from newsletter.store import Store
 
 BATCH = 64
@@ -33,9 +35,12 @@ BATCH = 64
 RENEW_SECONDS = 60.0
 BURST, AMONG = 5, 20
 """This many 5.7.x (or damaged rows) among the last so many tries are about us, not about readers."""
+NO_ROOM_SECONDS = 1.0
+"""How soon a line looks again whether it may be used, when the server has asked for fewer."""
 ABORT_SECONDS = 2.0
 """How long a cut may take to be noticed."""
 DOT_WITHIN = (LEASE - dt.timedelta(seconds=2 * RENEW_SECONDS)).total_seconds()
+SLOWED = "sending, slower: the mail server asked for it"
 SILENT = Outcome(Kind.IN_DOUBT, Stage.TERMINATOR, reply="stopped without an answer")
 NOT_TRIED = Outcome(Kind.DEFERRED, Stage.CONNECT, reply="stopped before it was tried")
 
@@ -65,9 +70,11 @@ class Desk:
         """Being begun, or begun and not yet given to a line."""
         self.ended: collections.Counter[State] = collections.Counter()
         self.recent: deque[bool] = deque(maxlen=AMONG)
-        self.why = self.unreachable = ""
+        self.tempo = Tempo(pace.connections, pace.per_second)
+        self.why = ""
+        self.trouble: Finding | None = None
+        self.unreachable: Finding | None = None
         self.begun = self.renewed = self.told = time.monotonic()
-        self.next_at = 0.0
         self.total = 0
 
     def go(self) -> Report:
@@ -179,39 +186,53 @@ class Desk:
 
     def _send_home(self, idle: list[Line]) -> None:
         """There is nothing for these lines, except to rest when it is the pace that holds them back."""
+        now = time.monotonic()
+        rest = self.tempo.waits(now)
         for line in idle:
             if self.pool and not self.halt.is_set():
-                line.rests_until = self.next_at
+                if not rest and line.doing is Doing.FREE:
+                    line.connection.close()  # fewer were asked for: an idle line counts too
+                line.rests_until = now + (rest or NO_ROOM_SECONDS)
             elif line.doing is Doing.FREE:
                 self.calls.leave(line)
 
     def _granted(self, takers: list[Line]) -> list[Job]:
         """The next jobs, for the first of `takers`, as many as the pace allows."""
+        now = time.monotonic()
         wanted = min(len(takers), len(self.pool))
-        if self.pace.per_second and wanted:
-            now = time.monotonic()
-            wanted = 1 if self.next_at <= now else 0
-            if wanted:
-                self.next_at = now + 1 / self.pace.per_second
+        room = self.tempo.connections(now)
+        if room < len(self.calls.every):
+            wanted = min(wanted, room - sum(line.under_way for line in self.calls.every))
+        wanted = self.tempo.grant(max(wanted, 0), now)
         return [self.pool.popleft() for _ in range(wanted)]
 
     def _trouble(self, trouble: Outcome) -> None:
         """This line is gone; the others go on, unless it is us whom the relay refuses."""
+        self.tempo.heed(trouble, time.monotonic())
+        self.unreachable = self.transport.explain(trouble)
         if trouble.kind is Kind.OUR_FAULT:
-            self._pause(f"the relay refuses us at {_said(trouble)}")
-        self.unreachable = f"the relay does not answer: {_said(trouble)}"
+            self._refused(trouble)
+
+    def _refused(self, outcome: Outcome) -> None:
+        self.trouble = self.trouble or self.transport.explain(outcome)
+        self._pause(self.trouble.what)
 
     def _pause(self, why: str) -> None:
         self.why = self.why or why
         self.halt.set()
 
     def _weigh(self, outcome: Outcome) -> None:
-        """Whether the fault is ours, and the whole sender should pause."""
+        """Whether the fault is ours, and the whole sender should pause; or it goes too fast."""
+        if outcome.kind is Kind.ACCEPTED:
+            self.recent.append(False)
+            return
+        self.tempo.heed(outcome, time.monotonic())
         self.recent.append(_about_us(outcome))
         if outcome.kind is Kind.OUR_FAULT:
-            self._pause(f"the relay refuses us at {_said(outcome)}")
+            self._refused(outcome)
         elif sum(self.recent) >= BURST:
-            self._pause(f"message after message fails for our sake: {_said(outcome)}")
+            self.trouble = self.trouble or burst(outcome)
+            self._pause(self.trouble.what)
 
     def _refill(self, hungry: int) -> None:
         """Claim when the pool runs low, durably, and tell the witness."""
@@ -243,7 +264,8 @@ class Desk:
 
     def _tell(self) -> None:
         if self.progress is not None and (done := self.ended.total()):
-            self.progress(done, self.total, "sending")
+            slowed = self.tempo.slowed(time.monotonic()) is not None
+            self.progress(done, self.total, SLOWED if slowed else "sending")
 
     # The end.
 
@@ -278,23 +300,38 @@ class Desk:
     def _report(self) -> Report:
         with self.store.read() as tx:
             not_tried = sum(ledger.waiting(tx, lane, self.clock()) for lane in self.lanes)
-        stop, why = Stop.DONE, self.why
+        stop, trouble, why = Stop.DONE, self.trouble, self.why
         if why:
             stop = Stop.PAUSED
         elif self.stop.is_set() and not_tried:
             stop = Stop.ASKED
         elif self.unreachable and not_tried:
-            stop, why = Stop.PAUSED, self.unreachable
-        return Report(stop, dict(self.ended), not_tried, time.monotonic() - self.begun, why)
+            stop, trouble, why = Stop.PAUSED, self.unreachable, self.unreachable.what
+        slowed = self.tempo.slowed(time.monotonic())
+        return Report(
+            stop,
+            dict(self.ended),
+            not_tried,
+            time.monotonic() - self.begun,
+            why,
+            trouble,
+            self.transport.explain(slowed) if slowed else None,
+        )
 
 
 def _about_us(outcome: Outcome) -> bool:
-    """5.7.x and 4.7.x are our reputation or authentication more often than the reader's mailbox."""
-    policy = outcome.enhanced is not None and outcome.enhanced[1:4] == ".7."
+    """5.7.x is our reputation or authentication; a row that cannot be composed is no reader's fault either."""
+    policy = outcome.enhanced is not None and outcome.enhanced.startswith("5.7.")
     broken = outcome.kind is Kind.DEFERRED and outcome.stage is Stage.CONNECT
     return policy or broken
 
 
-def _said(outcome: Outcome) -> str:
+def burst(outcome: Outcome) -> Finding:
+    """Message after message fails for our sake. `outcome` is the last of them."""
     words = (outcome.stage.value, outcome.code, outcome.reply)
-    return " ".join(str(word) for word in words if word)
+    return Finding(
+        "NL628",
+        f"message after message fails for our sake: {' '.join(str(word) for word in words if word)}",
+        help="it is the sender who is refused: look at SPF, DKIM, DMARC and the blocklists; "
+        "no reader is given up for it",
+    )

@@ -21,6 +21,7 @@ from newsletter.delivery.ledger import Lane
 from newsletter.delivery.outcome import Transport
 from newsletter.delivery.press import Press
 from newsletter.delivery.report import Pace, Progress, Report, Stop
+from newsletter.delivery.tempo import Tempo
 from newsletter.store import Store
 
 __all__ = ["Pace", "Progress", "Report", "Stop", "send"]
@@ -37,12 +38,15 @@ def send(
     stop: threading.Event | None = None,
     progress: Progress | None = None,
     witness: Callable[[int], None] | None = None,
+    tempo: Tempo | None = None,
 ) -> Report:
     """Send what is due in `lanes`, the first lane first, until nothing is, or `stop` is set.
 
     `press` has loaded the lanes' issues. `witness` is told the ledger's clock
     after each durable batch of claims of an issue, before its first message.
+    `tempo` is shared by loops that send to the same server; None: one of its own.
     """
     desk = Desk(store, press, transport, lanes, pace, clock, stop or threading.Event())
     desk.progress, desk.witness = progress, witness
+    desk.tempo = tempo or desk.tempo
     return desk.go()

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from newsletter.errors import Finding
+
 
 class Stage(StrEnum):
     """How far the dialogue got (RFC 5321 §3)."""
@@ -111,6 +113,10 @@ class Transport(Protocol):
 
     def connect(self) -> Connection:
         """A new conversation, not opened yet."""
+        ...
+
+    def explain(self, outcome: Outcome) -> Finding:
+        """What an outcome that stops or slows the sender means to the publisher: one line, and the way out."""
         ...
 
 

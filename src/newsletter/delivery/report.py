@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from newsletter.delivery.states import State
+from newsletter.errors import Finding
 
 
 class Stop(StrEnum):
@@ -25,7 +26,9 @@ class Report:
     """What one run of the loop did. Not the issue's account: that is `ledger.sums`.
 
     `ended` counts the tries of this run by the state they led to; `not_tried`
-    rows are still due. `why` says in a sentence why it paused.
+    rows are still due. `why` says in a sentence why it paused, `trouble` with
+    its code and the way out; `slowed` tells that the server asked for a slower
+    pace, and how.
     """
 
     stop: Stop
@@ -33,6 +36,8 @@ class Report:
     not_tried: int = 0
     seconds: float = 0.0
     why: str = ""
+    trouble: Finding | None = None
+    slowed: Finding | None = None
 
     @property
     def accepted(self) -> int:

@@ -15,7 +15,7 @@ import threading
 from newsletter.delivery.outcome import Kind, Outcome
 
 LATE = 0.05
-"""Seconds of lateness that may be caught up: the rate holds over time, and no pause makes a burst."""
+"""Seconds of lateness that are caught up, so that the rate holds over time. After more, no burst makes up for it."""
 AT_ONCE = 10.0
 """Seconds in which any number of "too much" counts as one: the lines say it together."""
 QUIET = 60.0
@@ -67,7 +67,8 @@ class Tempo:
             gap = self._gap()
             if not gap:
                 return wanted
-            self._next = max(self._next, now - LATE)
+            if now - self._next > LATE:
+                self._next = now
             granted = 0
             while granted < wanted and self._next <= now:
                 self._next += gap

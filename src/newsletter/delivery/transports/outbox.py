@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from newsletter.delivery.outcome import Envelope, Kind, Outcome, Stage, boot_seconds
+from newsletter.errors import Finding
 from newsletter.files import write_atomic
 
 _MESSAGE_ID = re.compile(rb"^Message-ID: <([A-Za-z0-9]+)@", re.MULTILINE)
@@ -21,6 +22,13 @@ class OutboxTransport:
 
     def connect(self) -> OutboxConnection:
         return OutboxConnection(self.folder)
+
+    def explain(self, outcome: Outcome) -> Finding:
+        return Finding(
+            "NL629",
+            f"the outbox folder takes no mail: {outcome.reply}",
+            help="check that [delivery] outbox_path may be written to, and that the disk is not full",
+        )
 
 
 class OutboxConnection:

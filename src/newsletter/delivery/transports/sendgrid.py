@@ -33,10 +33,10 @@ from python_http_client import Client
 from sendgrid import SendGridAPIClient
 
 from newsletter.delivery.outcome import Envelope, Kind, Outcome, Stage
-from newsletter.delivery.transports import sendgrid_answer, sendgrid_mail
+from newsletter.delivery.transports import sendgrid_answer, sendgrid_mail, trouble
 from newsletter.delivery.transports.sendgrid_line import Answer, Line, Patience, Slept
 from newsletter.delivery.transports.sendgrid_place import is_pinned
-from newsletter.errors import CouldNotRun
+from newsletter.errors import CouldNotRun, Finding
 
 DOUBTS = 3
 """So many requests in a row without a readable answer: the service is ill, and each more is a doubt more."""
@@ -71,6 +71,11 @@ class SendGridTransport:
 
     def connect(self) -> SendGridConnection:
         return SendGridConnection(self.service, self._restraint)
+
+    def explain(self, outcome: Outcome) -> Finding:
+        return trouble.finding(
+            outcome, "SendGrid", "the key that [delivery.sendgrid] api_key names"
+        )
 
 
 class Restraint:

@@ -25,6 +25,7 @@ from newsletter.delivery.reply import Nonsense
 from newsletter.delivery.steps import DIAL, Steps
 from newsletter.delivery.transports import trouble
 from newsletter.delivery.transports.dialogue import Patience, Relay, Talk
+from newsletter.errors import Finding
 
 __all__ = ["Patience", "Relay", "SmtpConnection", "SmtpTransport"]
 
@@ -67,6 +68,9 @@ class SmtpTransport:
 
     def connect(self) -> SmtpConnection:
         return SmtpConnection(self.relay, self._trust)
+
+    def explain(self, outcome: Outcome) -> Finding:
+        return trouble.finding(outcome, self.relay.host)
 
 
 class SmtpConnection:

@@ -54,8 +54,15 @@ def _words(error: Exception) -> str:
     return "connection lost"
 
 
-def finding(outcome: Outcome, relay: str) -> Finding:
-    """One line for whoever runs the publication. `relay` is the host as configured; no reader is known here."""
+def finding(
+    outcome: Outcome,
+    relay: str,
+    key: str = "[delivery.smtp] user and the secret that password names",
+) -> Finding:
+    """One line for whoever runs the publication. `relay` is the host as configured; no reader is known here.
+
+    `key` is where the way to log in is set.
+    """
     said = _said(outcome)
     smtp = Where(FILE_NAME)
     match outcome:
@@ -85,7 +92,7 @@ def finding(outcome: Outcome, relay: str) -> Finding:
                 "NL624",
                 f"{relay} does not let us log in: {said}",
                 smtp,
-                help="check [delivery.smtp] user and the secret that password names",
+                help=f"check {key}",
             )
         case Outcome(kind=Kind.OUR_FAULT):
             return Finding(
