@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from newsletter.delivery.loop import Pace
     from newsletter.delivery.outcome import Transport
     from newsletter.delivery.press import Press
+    from newsletter.delivery.tempo import Tempo
     from newsletter.flows.parts import Parts
     from newsletter.schedule.witness import Witness
     from newsletter.store import Store
@@ -148,10 +149,11 @@ class House:
             self.rebuild,
             reach.readable,
             self.mirror,
-            self._complain_once,
+            self.complain,
+            self.tempo,
         )
 
-    def _complain_once(self, trouble: Exception) -> None:
+    def complain(self, trouble: Exception) -> None:
         """What a tick meets again every minute is told once."""
         findings = trouble.findings if isinstance(trouble, Findings | CouldNotRun) else ()
         words = str([finding.what for finding in findings] or trouble)
@@ -232,6 +234,14 @@ class House:
         delivery = self.settings.delivery
         return Pace(delivery.connections, delivery.rate_per_second)
 
+    @cached_property
+    def tempo(self) -> Tempo:
+        """One for everything that this house sends."""
+        from newsletter.delivery.tempo import Tempo
+
+        delivery = self.settings.delivery
+        return Tempo(delivery.connections, delivery.rate_per_second)
+
     @property
     def public(self) -> Path:
         """Where the site is built."""
@@ -262,6 +272,7 @@ class House:
                 privacy=self._privacy_pages(),
                 unconfirmed=dt.timedelta(hours=settings.retention.unconfirmed_hours),
                 sendgrid=webhook_key(settings),
+                shared=bool(settings.processors),
             )
         )
 

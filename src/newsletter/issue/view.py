@@ -250,7 +250,13 @@ class _Speaker:
             why=_("You get this letter because you asked for it and confirmed your address."),
             promises=(
                 _("One letter a month, never more."),
-                _("Your address goes to nobody else. Nothing in this letter watches you read it."),
+                _(
+                    "Who handles your address for us stands on the privacy page. Nothing in this letter watches you read it."
+                )
+                if self.settings.processors
+                else _(
+                    "Your address goes to nobody else. Nothing in this letter watches you read it."
+                ),
             ),
             leave_long=_("Leave with one click"),
             language_label=_("Change the language"),

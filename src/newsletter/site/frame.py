@@ -45,6 +45,7 @@ def chrome(facts: Facts, tag: str) -> Values:
         "solver": _solver(facts.settings),
         "wording": {"hash": wording.hash, "text": wording.text} if wording else None,
         "health": facts.settings.publication.subject == "health",
+        "shared": bool(facts.settings.processors),
     }
 
 

@@ -29,7 +29,12 @@ def _page(facts: Facts, page: Page) -> Sheet:
         urls.page_path(page, facts.languages),
         "subscribe.html" if page.id == "subscribe" else "page.html",
         page.language,
-        {"title": page.title, "summary": page.summary, "contents": facts.contents(reading)},
+        {
+            "title": page.title,
+            "summary": page.summary,
+            "contents": facts.contents(reading),
+            "processors": _processors(facts, page.language) if page.id == "privacy" else [],
+        },
         others={
             other.language: urls.page_path(other, facts.languages)
             for other in facts.catalogue.pages
@@ -37,6 +42,20 @@ def _page(facts: Facts, page: Page) -> Sheet:
         },
         reading=reading,
     )
+
+
+def _processors(facts: Facts, tag: str) -> list[Values]:
+    """Who handles readers' addresses for the publisher, as newsletter.toml names them (GDPR Art. 13(1)(e))."""
+    return [
+        {
+            "name": name,
+            "host": each.host,
+            "purpose": each.purpose,
+            "region": each.region,
+            "agreed": facts.date(each.agreement_date, tag),
+        }
+        for name, each in sorted(facts.settings.processors.items())
+    ]
 
 
 def search(facts: Facts, tag: str) -> Sheet:

@@ -29,6 +29,8 @@ class House:
     style: str
     home: str
     privacy: str | None
+    shared: bool
+    """Somebody handles addresses for the publisher; the privacy page names them."""
 
 
 class Pages:
@@ -122,7 +124,9 @@ class Pages:
         parts = self._parts
         # The publication's first language lives at the top, the others below their tag.
         home = parts.site_url + ("/" if tag == parts.languages[0] else f"/{tag}/")
-        return House(parts.title, parts.base, self.style_path, home, parts.privacy.get(tag))
+        return House(
+            parts.title, parts.base, self.style_path, home, parts.privacy.get(tag), parts.shared
+        )
 
 
 def wants_json(request: Request) -> bool:

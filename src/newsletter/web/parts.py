@@ -29,7 +29,8 @@ class WebParts:
     `tokens` is the site's tokens.css. `privacy` maps a language to the address
     of its privacy page. `smtputf8`: whether the mail road carries such local
     parts. `sendgrid` is the key that SendGrid signs its events with; None: its
-    webhook is not there.
+    webhook is not there. `shared`: somebody handles addresses for the
+    publisher, and the privacy page names them.
     """
 
     title: str
@@ -50,6 +51,7 @@ class WebParts:
     unconfirmed: dt.timedelta = dt.timedelta(hours=48)
     smtputf8: bool = False
     sendgrid: EllipticCurvePublicKey | None = None
+    shared: bool = False
 
     @property
     def base(self) -> str:
