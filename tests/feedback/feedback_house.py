@@ -11,12 +11,15 @@ import sqlalchemy as sa
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "delivery"))
 
+from corpus import Ours
 from delivery_house import House, approved
 
 from newsletter.delivery import feedback
 from newsletter.delivery.feedback import Applied, Event, Kind
+from newsletter.delivery.feedback.collecting import Collected, Letter, Office, take_in
 from newsletter.store.tables import deliveries, issues, subscribers, suppressions
 from newsletter.subscribers.journal import Journal
+from newsletter.subscribers.tokens import Purpose
 
 PERIODS = ("2026-11", "2026-12", "2027-01", "2027-02")
 
@@ -76,6 +79,39 @@ class Sent(House):
         self, reader: str, enhanced: str, period: str = PERIODS[0], **more: object
     ) -> Applied:
         return self.hear(Kind.BOUNCED, self.delivery(reader, period), enhanced=enhanced, **more)
+
+    def ours(self, who: str, period: str = PERIODS[0], **more: str) -> Ours:
+        """The marks of the reader's mail, as the press puts them on it."""
+        delivery = self.delivery(who, period)
+        token = self.bounce_token(delivery)
+        with self.store.read() as tx:
+            message_id = tx.scalar(
+                sa.select(deliveries.c.message_id).where(deliveries.c.id == delivery)
+            )
+            link = tx.scalar(sa.select(subscribers.c.link_id).where(subscribers.c.id == who))
+        leave = self.vault.mail_token(bytes(link)) if link is not None else ""
+        assert message_id is not None
+        values = {
+            "verp": f"b+{token}@bounces.example.org",
+            "message_id": message_id,
+            "leave": leave,
+            "envelope_id": token,
+        }
+        return Ours(**{**values, **more})
+
+    def bounce_token(self, mail_id: str) -> str:
+        return self.vault.token(Purpose.BOUNCE, bytes.fromhex(mail_id)[:8])
+
+    @property
+    def office(self) -> Office:
+        return Office(self.store, self.vault, self.journal, "letter.example.org")
+
+    def hears(self, *mails: bytes, recipients: tuple[str, ...] = ()) -> Collected:
+        """The mails are taken in, whoever brought them."""
+        done = Collected()
+        letters = [Letter(str(at), raw, self.now, recipients) for at, raw in enumerate(mails)]
+        take_in(self.office, letters, done, self.now)
+        return done
 
     def why(self, reader: str) -> set[str]:
         """Why a reader is suppressed."""

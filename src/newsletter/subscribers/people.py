@@ -158,13 +158,18 @@ def ask(
     else:
         subscriber_id, epoch = found.id, found.consent_epoch
         after(found.state, Event.ASK)  # the state stays as it is
-        if found.state is State.CONFIRMED or _asked_enough(tx, found.id, "confirm", now):
+        if _is_mailed(tx, found) or _asked_enough(tx, found.id, "confirm", now):
             return Asked(found.id, None, send_notice=False, consent_epoch=epoch)
         _take_spelling(tx, vault, found.id, address)
     confirmation_id = link(
         tx, subscriber_id, "confirm", wording_hash, language, now, now + valid_for
     )
     return Asked(subscriber_id, confirmation_id, send_notice=True, consent_epoch=epoch)
+
+
+def _is_mailed(tx: Connection, person: Person) -> bool:
+    """A reader whose mails came back is confirmed and yet not mailed: only a new opt-in changes that."""
+    return person.state is State.CONFIRMED and not suppression.reasons(tx, person.suppression_key)
 
 
 def _insert(tx: Connection, vault: Vault, address: Address, language: str, now: dt.datetime) -> str:
@@ -247,7 +252,7 @@ def confirm(tx: Connection, confirmation_id: bytes, now: dt.datetime) -> Confirm
     found = find(tx, asked.subscriber_id) if asked else None
     if asked is None or found is None:
         return Confirmed(Outcome.STALE)
-    if asked.used_at is not None or found.state is State.CONFIRMED:
+    if asked.used_at is not None or _is_mailed(tx, found):
         if found.state is not State.CONFIRMED:
             return Confirmed(Outcome.STALE)
         return Confirmed(Outcome.ALREADY, found.id, found.language)

@@ -1,7 +1,7 @@
 """Collect: read mails, act on them, and only then let them go.
 
-    source.mails() -> understand -> whose -> Event ─┐ a batch
-    apply_all: journal, one commit  <───────────────┘
+    source.batches() -> understand -> whose -> Event ─┐
+    apply_all: journal, one commit  <─────────────────┘
     source.settle(...)                 now, and not before, a mail is moved or deleted
 
 A crash before the commit leaves the mail where it was; a crash after it leads
@@ -14,9 +14,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import hashlib
-import itertools
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -66,8 +65,8 @@ class Fate(StrEnum):
 class Source(Protocol):
     """Where mails wait: a Maildir, an IMAP folder, standard input."""
 
-    def mails(self) -> Generator[Letter]:
-        """Every mail that was not settled before, oldest first."""
+    def batches(self) -> Generator[list[Letter]]:
+        """Every mail that was not settled before, at most BATCH at a time; a batch is settled before the next."""
         ...
 
     def settle(self, fates: Sequence[tuple[Letter, Fate]]) -> None:
@@ -160,8 +159,8 @@ def _empty(
     done: Collected,
     stopped: Callable[[], bool],
 ) -> None:
-    with contextlib.closing(source.mails()) as letters:
-        for batch in _batches(letters):
+    with contextlib.closing(source.batches()) as batches:
+        for batch in batches:
             source.settle(take_in(office, batch, done, now))
             if stopped():
                 return
@@ -223,8 +222,3 @@ def _event(heard: Heard, named: Named, letter: Letter) -> Event:
         code=failure.code,
         enhanced=failure.enhanced,
     )
-
-
-def _batches(letters: Iterator[Letter]) -> Iterator[list[Letter]]:
-    while batch := list(itertools.islice(letters, BATCH)):
-        yield batch

@@ -25,7 +25,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from newsletter.delivery.feedback.collecting import Fate, Letter
+from newsletter.delivery.feedback.collecting import BATCH, Fate, Letter
 from newsletter.delivery.feedback.mime import LONGEST
 from newsletter.errors import CouldNotRun, Finding
 
@@ -61,14 +61,15 @@ class ImapFolder:
         self._timeout = timeout
         self._session: imaplib.IMAP4 | None = None
 
-    def mails(self) -> Generator[Letter]:
+    def batches(self) -> Generator[list[Letter]]:
         """Raises CouldNotRun NL646 when the server cannot be talked to."""
         try:
             session = self._session = self._open()
-            for uid in self._unsettled(session):
-                letter = self._fetch(session, uid)
-                if letter is not None:
-                    yield letter
+            uids = self._unsettled(session)
+            for start in range(0, len(uids), BATCH):
+                read = [self._fetch(session, uid) for uid in uids[start : start + BATCH]]
+                if letters := [letter for letter in read if letter is not None]:
+                    yield letters
         except (imaplib.IMAP4.error, OSError) as error:
             raise self._trouble("broke off", error) from error
         finally:

@@ -13,14 +13,13 @@ Source: D. J. Bernstein, "Using maildir format"; the flags S, F, T, D are its.
 from __future__ import annotations
 
 import datetime as dt
-import errno
 import os
 import stat
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from newsletter.config import FILE_NAME
-from newsletter.delivery.feedback.collecting import Fate, Letter
+from newsletter.delivery.feedback.collecting import BATCH, Fate, Letter
 from newsletter.delivery.feedback.mime import LONGEST
 from newsletter.errors import CouldNotRun, Finding, Where
 
@@ -33,13 +32,20 @@ class Maildir:
     def __init__(self, folder: Path, *, delete: bool = False) -> None:
         self._folder = folder
         self._delete = delete
+        self._denied = 0
 
-    def mails(self) -> Generator[Letter]:
-        """Raises CouldNotRun NL645 when there is no such Maildir, or it may not be read."""
-        for name in self._names():
-            letter = _read(self._folder / name, name)
-            if letter is not None:
-                yield letter
+    def batches(self) -> Generator[list[Letter]]:
+        """Raises CouldNotRun NL645: there is no such Maildir, or something in it may not be read."""
+        names = self._names()
+        self._denied = 0
+        for start in range(0, len(names), BATCH):
+            read = [self._read(name) for name in names[start : start + BATCH]]
+            if letters := [letter for letter in read if letter is not None]:
+                yield letters
+        if self._denied:
+            raise CouldNotRun(
+                _unreadable(self._folder, f"{self._denied:,} mails are not ours to read")
+            )
 
     def _names(self) -> list[str]:
         """Relative names, oldest first: a Maildir's names begin with the second of delivery."""
@@ -53,16 +59,16 @@ class Maildir:
                     and not (part == "cur" and SETTLED & set(_flags(each.name)))
                 ]
         except OSError as error:
-            raise CouldNotRun(
-                Finding(
-                    "NL645",
-                    f"the Maildir {self._folder} cannot be read: {error.strerror}",
-                    Where(FILE_NAME),
-                    help="[feedback] maildir names the folder that holds new/ and cur/;"
-                    " this account must be able to read and write it",
-                )
-            ) from error
+            raise CouldNotRun(_unreadable(self._folder, str(error.strerror))) from error
         return [name for _, name in sorted(found)]
+
+    def _read(self, name: str) -> Letter | None:
+        """The mail, at most LONGEST bytes of it; None when it is gone or no file."""
+        try:
+            return _read(self._folder / name, name)
+        except PermissionError:
+            self._denied += 1
+        return None
 
     def settle(self, fates: Sequence[tuple[Letter, Fate]]) -> None:
         for letter, fate in fates:
@@ -86,16 +92,33 @@ def _flagged(name: str, fate: Fate) -> str:
 
 
 def _read(path: Path, name: str) -> Letter | None:
-    """The mail, at most LONGEST bytes of it; None when it is gone, or no file."""
+    """The mail, at most LONGEST bytes of it; None when it is gone or no file.
+
+    Raises:
+        PermissionError: it is not ours to read.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ELOOP):
-            return None
+    except PermissionError:
         raise
-    with os.fdopen(descriptor, "rb") as file:
-        about = os.fstat(file.fileno())
+    except OSError:  # gone, a link, a device
+        return None
+    try:
+        about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode):
             return None
         at = dt.datetime.fromtimestamp(about.st_mtime, dt.UTC)
-        return Letter(name, file.read(LONGEST), at)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return Letter(name, file.read(LONGEST), at)
+    finally:
+        os.close(descriptor)
+
+
+def _unreadable(folder: Path, why: str) -> Finding:
+    return Finding(
+        "NL645",
+        f"the Maildir {folder} cannot be read: {why}",
+        Where(FILE_NAME),
+        help="[feedback] maildir names the folder that holds new/ and cur/;"
+        " this account must be able to read and write it",
+    )
