@@ -40,7 +40,7 @@ NO_ROOM_SECONDS = 1.0
 ABORT_SECONDS = 2.0
 """How long a cut may take to be noticed."""
 DOT_WITHIN = (LEASE - dt.timedelta(seconds=2 * RENEW_SECONDS)).total_seconds()
-SLOWED = "sending, slower: the mail server asked for it"
+SLOWED = "slower, as the server asks: sending"
 SILENT = Outcome(Kind.IN_DOUBT, Stage.TERMINATOR, reply="stopped without an answer")
 NOT_TRIED = Outcome(Kind.DEFERRED, Stage.CONNECT, reply="stopped before it was tried")
 
@@ -78,6 +78,7 @@ class Desk:
         self.total = 0
 
     def go(self) -> Report:
+        self.turns = ledger.Turns(self.store, self.sender)
         with self.store.write() as tx:
             here = whereabouts.here()
             ledger.recover(tx, here, self.clock())
@@ -85,12 +86,17 @@ class Desk:
             self.total = sum(ledger.waiting(tx, lane, self.clock()) for lane in self.lanes)
             mine = ledger.tally.path_of(tx, self.sender)
         self.tally = Tally(mine)
-        number = min(self.pace.connections, self.total)
-        self.calls = Lines(self.transport, number, self.halt, self.pace.retries)
+        wanted = min(self.pace.connections, self.total)
+        issue = any(lane.period is not None for lane in self.lanes)
+        number = self.tempo.sit(wanted, issue=issue)
         try:
-            self._work()
+            self.calls = Lines(self.transport, number, self.halt, self.pace.retries)
+            try:
+                self._work()
+            finally:
+                self._finish()
         finally:
-            self._finish()
+            self.tempo.rise(number, issue=issue)
         return self._report()
 
     def _work(self) -> None:
@@ -164,12 +170,7 @@ class Desk:
 
     def _commit(self, done: list[tuple[Job, Outcome]], jobs: list[Job]) -> list[bool]:
         """Everything of this turn in one transaction; for each of `jobs` whether it was begun."""
-        now = self.clock()
-        with self.store.write(durable=False) as tx:
-            states, begun = ledger.exchange(tx, done, jobs, self.sender, now)
-            for job, ok in zip(jobs, begun, strict=True):
-                if not ok and ledger.fence(tx, job, self.sender, now):
-                    states.append(State.EXCLUDED)
+        states, begun = self.turns.take(done, jobs, self.clock())
         self.ended.update(state for state in states if state is not None)
         self.tally.add(sum(begun))
         return begun
@@ -277,6 +278,7 @@ class Desk:
         while time.monotonic() < until and any(line.under_way for line in self.calls.every):
             self.calls.wait(TICK_SECONDS)
         self.calls.close(max(0.0, until - time.monotonic()))
+        self.turns.close()
         try:
             self._sign_off()
         except BaseException:

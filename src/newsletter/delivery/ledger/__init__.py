@@ -37,6 +37,7 @@ from newsletter.delivery.ledger.recovery import (
 )
 from newsletter.delivery.ledger.settling import exchange, settle
 from newsletter.delivery.ledger.sums import Line, Sum, lines, recount, sums, uneven
+from newsletter.delivery.ledger.turn import Turns
 
 __all__ = [
     "LEASE",
@@ -53,6 +54,7 @@ __all__ = [
     "Resolved",
     "Rules",
     "Sum",
+    "Turns",
     "begin",
     "claim",
     "clock",
