@@ -268,3 +268,44 @@ def test_what_is_kept_of_an_event_names_nobody(sqlite_sent: Sent) -> None:
         row = tx.execute(sa.select(feedback_events)).one()
         assert "example.org" not in repr(tuple(row))
         assert tx.scalar(sa.select(deliveries.c.reason)) == "report 5.1.1"
+
+
+def refuse(sent: Sent, period: str, reasons: dict[str, str]) -> None:
+    """Servers refused these readers in the dialogue."""
+    with sent.store.write() as tx:
+        for reader, why in reasons.items():
+            tx.execute(
+                sa.update(deliveries)
+                .where(deliveries.c.period == period, deliveries.c.subscriber_id == reader)
+                .values(state="rejected", reason=why, settled_at=sent.now)
+            )
+
+
+def weigh(sent: Sent, period: str) -> int:
+    with sent.store.write() as tx:
+        return feedback.weigh_rejected(tx, period, sent.now)
+
+
+def test_whom_a_server_refused_for_good_is_not_tried_again(sent: Sent) -> None:
+    gone, ours, full, late = sent.readers(4)
+    period = sent.issue()
+    why = {gone: "rcpt 550 5.1.1", ours: "rcpt 550 5.7.1", full: "rcpt 552 5.2.2", late: "expired"}
+    refuse(sent, period, why)
+    assert weigh(sent, period) == 1
+    assert [sent.why(reader) for reader in (gone, ours, full, late)] == [
+        {"bounced"},
+        set(),
+        set(),
+        set(),
+    ]
+    assert sent.state(gone) == "rejected"
+
+
+def test_refusals_and_reports_count_together(sent: Sent) -> None:
+    (full,) = sent.readers(1)
+    refuse(sent, sent.issue(1), {full: "rcpt 552 5.2.2"})
+    sent.bounce(full, "4.2.2", sent.issue(2))
+    period = sent.issue(3)
+    refuse(sent, period, {full: "terminator 552 5.2.2"})
+    assert weigh(sent, period) == 1
+    assert sent.why(full) == {"bounced"}

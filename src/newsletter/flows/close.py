@@ -6,7 +6,7 @@ import datetime as dt
 from contextlib import suppress
 
 from newsletter.content import urls
-from newsletter.delivery import ledger, notices
+from newsletter.delivery import feedback, ledger, notices
 from newsletter.delivery.ledger import Sum
 from newsletter.flows.open import witness_of
 from newsletter.flows.parts import Parts
@@ -19,7 +19,8 @@ def close(parts: Parts, period: str, now: dt.datetime) -> Sum:
     settings = parts.settings
     with parts.store.write() as tx:
         ledger.expire(tx, now)
-        ledger.close(tx, period, now)
+        if ledger.close(tx, period, now):
+            feedback.weigh_rejected(tx, period, now)
         account = ledger.sums(tx, period)
         assert account is not None, "only an opened issue is closed"
         if account.in_doubt and not account.pending and settings.month.notify:

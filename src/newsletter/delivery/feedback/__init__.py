@@ -6,7 +6,17 @@ from newsletter.delivery.feedback.applying import (
     apply,
     apply_all,
     apply_waiting,
+    weigh_rejected,
 )
 from newsletter.delivery.feedback.events import Event, Kind
 
-__all__ = ["Applied", "Effect", "Event", "Kind", "apply", "apply_all", "apply_waiting"]
+__all__ = [
+    "Applied",
+    "Effect",
+    "Event",
+    "Kind",
+    "apply",
+    "apply_all",
+    "apply_waiting",
+    "weigh_rejected",
+]

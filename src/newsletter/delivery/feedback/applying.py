@@ -311,6 +311,27 @@ def _pasts(rows: Iterable[Any]) -> list[verdict.Past]:
     return [verdict.past(State(row.state), row.reason) for row in rows]
 
 
+def weigh_rejected(tx: Connection, period: str, now: dt.datetime) -> int:
+    """Weigh what servers refused in the dialogue itself by the same table; how many readers are suppressed by it.
+
+    For when an issue is closed: whom a server does not know is not tried next month.
+    """
+    refused = tx.execute(
+        sa.select(deliveries.c.subscriber_id, deliveries.c.consent_epoch, deliveries.c.reason)
+        .where(deliveries.c.period == period, deliveries.c.state == State.REJECTED.value)
+        .order_by(deliveries.c.id)
+    ).all()
+    count = 0
+    for row in refused:
+        said = verdict.read_reason(row.reason)
+        if said is None:
+            continue
+        weight = verdict.weigh(said[0], said[1], blocked=said[2])
+        if condemned(tx, row.subscriber_id, row.consent_epoch, weight):
+            count += suppress(tx, row.subscriber_id, now)
+    return count
+
+
 def suppress(tx: Connection, subscriber_id: str, now: dt.datetime) -> bool:
     """Not mailed any more, because mails come back; the reader stays a reader who may ask again."""
     key = tx.scalar(
