@@ -32,11 +32,42 @@ class Tempo:
         self._interval = 1 / per_second if per_second else 0.0
         self._halvings = connections.bit_length() - 1
         self._lock = threading.Lock()
+        self._seats = connections
+        self._kept = self._others = 0
         self._next = 0.0
         self._steps = 0
         self._heard = -AT_ONCE
         self._eased = 0.0
         self._why: Outcome | None = None
+
+    def keep_free(self, seats: int) -> None:
+        """Issues leave so many connections to other mails, where there are more than that."""
+        with self._lock:
+            self._kept = seats if self._most > seats else 0
+
+    def sit(self, wanted: int, *, issue: bool) -> int:
+        """How many connections a loop may open, at most `wanted`; it gives them back with `rise`.
+
+        Other mails than an issue's take no more than what is kept for them, so
+        that an issue finds its own free.
+        """
+        with self._lock:
+            if issue:
+                most = self._seats - max(0, self._kept - self._others)
+            else:
+                most = min(self._seats, self._kept or self._seats)
+            granted = max(0, min(wanted, most))
+            self._give(-granted, issue=issue)
+            return granted
+
+    def rise(self, seats: int, *, issue: bool) -> None:
+        with self._lock:
+            self._give(seats, issue=issue)
+
+    def _give(self, seats: int, *, issue: bool) -> None:
+        self._seats += seats
+        if not issue:
+            self._others -= seats
 
     def heed(self, outcome: Outcome, now: float) -> None:
         """Take notice of what a message, or a dial, came to."""
