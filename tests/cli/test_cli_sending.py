@@ -235,7 +235,7 @@ def test_what_is_not_in_doubt_cannot_be_resolved(
     month = readers(1)
     newsletter("send", month)
 
-    ran = newsletter("deliveries", "resolve", month, "0" * 32, "--as", "queued")
+    ran = newsletter("deliveries", "resolve", month, "0" * 32, "--again", "--yes")
 
     assert ran.code == 2
     assert "error[NL137]" in ran.err

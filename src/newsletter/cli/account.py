@@ -1,9 +1,7 @@
-"""`newsletter status` and `deliveries`: where every reader of an issue stands. No address is shown."""
+"""`newsletter status`: where every reader of an issue stands. No address is shown."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,113 +13,10 @@ from newsletter.errors import CouldNotRun, Finding
 if TYPE_CHECKING:
     import datetime as dt
 
-    from newsletter.delivery.ledger import Line, Sum
-    from newsletter.delivery.states import State
+    from newsletter.delivery.ledger import Sum
     from newsletter.wiring import House
 
 app = group("account", "Where every reader of an issue stands.")
-deliveries = group("deliveries", "Who was not served, and the operator's word on it.")
-app.add_typer(deliveries)
-
-
-class Ended(StrEnum):
-    """What an operator may say of a delivery in doubt."""
-
-    ACCEPTED = "accepted"
-    REJECTED = "rejected"
-    QUEUED = "queued"
-
-
-@deliveries.command(
-    "list",
-    epilog=examples(
-        "newsletter deliveries list 2026-12",
-        "newsletter deliveries list 2026-12 --state in_doubt --json",
-    ),
-)
-def list_(
-    ctx: typer.Context,
-    period: Annotated[str, typer.Argument(metavar="PERIOD", help="as 2026-12")],
-    state: Annotated[
-        list[str] | None,
-        typer.Option("--state", metavar="STATE", help="one or more; else all but accepted"),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="at most")] = 1000,
-) -> None:
-    """List whoever is not accepted, by random id, with the server's last words. No address is shown.
-
-    The Message-ID is what the relay's own log can be searched for.
-    """
-    from newsletter.delivery.ledger import lines
-    from newsletter.delivery.states import State
-
-    chosen = [_state(word) for word in state or []] or [
-        each for each in State if each is not State.ACCEPTED
-    ]
-    with desk_of(ctx).house() as house, house.store.read() as tx:
-        found = lines(tx, _opened(ctx, period).period, chosen, limit)
-    if json:
-        data_json([asdict(line) for line in found])
-        return
-    for line in found:
-        data(_line(line))
-    desk_of(ctx).say(f"{len(found)} deliveries" + (" (at most)" if len(found) == limit else ""))
-
-
-def _state(word: str) -> State:
-    from newsletter.delivery.states import State
-    from newsletter.errors import did_you_mean
-
-    try:
-        return State(word.replace("-", "_"))
-    except ValueError:
-        known = [state.value for state in State]
-        raise CouldNotRun(
-            Finding(
-                "NL136",
-                f"no delivery is ever `{word}`",
-                help=did_you_mean(word, known) or f"one of: {', '.join(known)}",
-            )
-        ) from None
-
-
-def _line(line: Line) -> str:
-    said = line.last_reply or line.reason or ""
-    since = f"{line.since:%Y-%m-%d %H:%M}Z" if line.since else "-"
-    return f"{line.id}  {line.state:<10}  {since}  {line.tries} tries  <{line.message_id}>  {said}".rstrip()
-
-
-@deliveries.command(epilog=examples("newsletter deliveries resolve 2026-12 ID --as accepted"))
-def resolve(
-    ctx: typer.Context,
-    period: Annotated[str, typer.Argument(metavar="PERIOD", help="as 2026-12")],
-    delivery: Annotated[str, typer.Argument(metavar="ID", help="as `deliveries list` shows it")],
-    ended: Annotated[
-        Ended,
-        typer.Option("--as", help="what the relay's log or the reader says; queued sends again"),
-    ],
-) -> None:
-    """Say what became of a delivery in doubt. `queued` means: certainly not delivered, try again."""
-    from newsletter.delivery.ledger import Resolved
-    from newsletter.delivery.ledger import resolve as settle
-    from newsletter.delivery.states import State
-
-    with desk_of(ctx).house() as house:
-        chosen = _opened(ctx, period).period
-        with house.store.write() as tx:
-            came = settle(tx, chosen, delivery, State(ended.value), now())
-    if came is not Resolved.DONE:
-        raise CouldNotRun(
-            Finding(
-                "NL137",
-                str(came),
-                help=f"see `newsletter deliveries list {chosen} --state in_doubt`",
-            )
-        )
-    desk_of(ctx).say(f"{delivery} is {ended} now, on your word")
-    if ended is Ended.QUEUED:
-        desk_of(ctx).say(f"next: newsletter send {chosen}")
 
 
 @app.command(epilog=examples("newsletter status", "newsletter status 2026-12 --json"))
@@ -139,7 +34,7 @@ def status(
     """
     desk = desk_of(ctx)
     settings = desk.settings()
-    found = [_opened(ctx, period)] if period else None
+    found = [opened(ctx, period)] if period else None
     with desk.house() as house:
         found = accounts(house) if found is None else found
         month = _month(house)
@@ -202,7 +97,7 @@ def accounts(house: House) -> list[Sum]:
         return [account for each in periods if (account := sums(tx, each))]
 
 
-def _opened(ctx: typer.Context, text: str) -> Sum:
+def opened(ctx: typer.Context, text: str) -> Sum:
     """The account of an opened issue.
 
     Raises:

@@ -31,7 +31,7 @@ TABLE = (
     Row("run", "newsletter.cli.serve", "serve site and forms; send when it is due", "Send"),
     Row("schedule", "newsletter.cli.almanac", "when issues are due, and what holds now", "Send"),
     Row("status", "newsletter.cli.account", "where the issues stand, with an exact sum", "Send"),
-    Row("deliveries", "newsletter.cli.account", "who was not served: list, resolve", "Send"),
+    Row("deliveries", "newsletter.cli.deliveries", "who was not served: list, resolve", "Send"),
     Row("audit", "newsletter.cli.audit", "one newsletter a month, from the public records", "Send"),
     Row(
         "subscribers",

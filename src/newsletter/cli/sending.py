@@ -202,7 +202,7 @@ def _tell(desk: Desk, sent: Sent, zone: dt.tzinfo) -> int:
         talk(f"  nobody is written to twice; go on with:   newsletter send {month}")
     if account.in_doubt:
         talk(
-            f"  in doubt:                                 newsletter deliveries list {month} --state in_doubt"
+            f"  in doubt:                                 newsletter deliveries list {month} --in-doubt"
         )
     return 3 if account.pending or account.in_doubt else 0
 

@@ -77,7 +77,7 @@ def _word(language: Language, word: Word, period: str) -> dict[str, object]:
                     "For at least one reader nobody can say whether the letter arrived. "
                     "They are not sent it again by themselves; the mail server’s log may tell."
                 ),
-                "command": f"newsletter deliveries list {period} --state in_doubt",
+                "command": f"newsletter deliveries list {period} --in-doubt",
             }
         case _:
             assert_never(word)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 
-import sqlalchemy as sa
-
 from newsletter.config import Settings
-from newsletter.delivery import record
 from newsletter.delivery.feedback import collecting
 from newsletter.delivery.feedback.collecting import Collected, Letter, Office, Source
-from newsletter.store.tables import issues
+from newsletter.flows.parts import silent
+from newsletter.flows.telling import tell
 
 
 def collect(
@@ -30,7 +28,7 @@ def collect(
     try:
         collecting.collect(office, sources, now, done, stopped)
     finally:
-        _amend(settings, office, done)
+        _amend(settings, office, done, now)
     return done
 
 
@@ -38,14 +36,11 @@ def take_in(settings: Settings, office: Office, letter: Letter, now: dt.datetime
     """Act on one mail that somebody else keeps until this returns: a mail server's pipe."""
     done = Collected()
     collecting.take_in(office, [letter], done, now)
-    _amend(settings, office, done)
+    if done.periods:
+        tell(settings, office.store, now, silent, latest=0, also=done.periods)
     return done
 
 
-def _amend(settings: Settings, office: Office, done: Collected) -> None:
-    """Also of the newest issue: a webhook may have changed its account, or a process died before this."""
-    folder = settings.path(settings.store.record)
-    with office.store.read() as tx:
-        newest = tx.scalar(sa.select(sa.func.max(issues.c.period)))
-        for period in sorted(done.periods | ({newest} if newest else set())):
-            record.publish(tx, period, folder)
+def _amend(settings: Settings, office: Office, done: Collected, now: dt.datetime) -> None:
+    """Also of the newest issues: a webhook may have changed their account, or a process died before this."""
+    tell(settings, office.store, now, silent, also=done.periods)

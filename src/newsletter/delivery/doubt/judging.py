@@ -39,6 +39,7 @@ def neighbours(tx: Connection, found: Case) -> dict[str, Around]:
     before: dict[str, tuple[str, ...]] = {}
     after: dict[str, list[str]] = {name: [] for _, _, name in spans}
     recent: deque[str] = deque(maxlen=AROUND)
+    first: list[str] = []
     hungry: list[tuple[dt.datetime, str]] = []
     for moment, began, message_id in _accepted(tx, found.period):
         while begins and begins[0][0] <= moment:
@@ -47,11 +48,18 @@ def neighbours(tx: Connection, found: Case) -> dict[str, Around]:
             hungry.append(ends.popleft())
         name = message_id.strip("<>")
         recent.append(name)
-        for end, each in hungry:
+        if len(first) < AROUND:
+            first.append(name)
+        for end, whose in hungry:
             if began >= end:  # else the server may have logged it first
-                after[each].append(name)
-        hungry = [(end, each) for end, each in hungry if len(after[each]) < AROUND]
+                after[whose].append(name)
+        hungry = [(end, whose) for end, whose in hungry if len(after[whose]) < AROUND]
     before |= {name: tuple(recent) for _, _, name in begins}
+    for each in found.doubts:
+        if each.begun_at is None and not set(first) & set(after[each.id]):
+            # A power cut took its beginning. It lay in a batch, so a log that
+            # has the first mails reaches back far enough.
+            before[each.id] = tuple(first)
     return {each.id: Around(before[each.id], tuple(after[each.id])) for each in found.doubts}
 
 
