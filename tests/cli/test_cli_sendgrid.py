@@ -1,0 +1,167 @@
+"""A publication that sends by SendGrid, through the command line; a server on this machine stands in for it."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.delivery import sendgrid_fake
+from tests.delivery.sendgrid_fake import KEY, Fake, error
+
+Newsletter = Callable[..., Any]
+NAMED = """
+[processors.SendGrid]
+host = "api.eu.sendgrid.com"
+purpose = "carries the mail"
+agreement_date = {}
+region = "EU"
+"""
+
+
+@pytest.fixture
+def service() -> Iterator[Fake]:
+    with sendgrid_fake.fake() as far:
+        yield far
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def site(letter: Path) -> Iterator[str]:
+    """Where the letter's public/ is served."""
+    (letter / "public").mkdir()
+    handler = partial(Quiet, directory=str(letter / "public"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def by_sendgrid(letter: Path, monkeypatch: pytest.MonkeyPatch, more: str = "") -> None:
+    """Set the road in newsletter.toml; the key is in the environment."""
+    monkeypatch.setenv("TEST_SENDGRID_KEY", KEY)
+    file = letter / "newsletter.toml"
+    text = file.read_text("utf-8").replace('transport = "smtp"', 'transport = "sendgrid"')
+    key = '\n[delivery.sendgrid]\napi_key = "env:TEST_SENDGRID_KEY"\n'
+    file.write_text(f"{text}{key}{more}", "utf-8")
+
+
+def with_readers(letter: Path, site: str, newsletter: Newsletter, number: int) -> None:
+    file = letter / "newsletter.toml"
+    file.write_text(re.sub(r"(?m)^url = .+$", f'url = "{site}"', file.read_text("utf-8"), count=1))
+    wording = next((letter / "content/consent/en").iterdir()).read_text("utf-8").strip()
+    consent = '"' + wording.replace('"', '""') + '"'
+    rows = [f"r{each}@example.org,en,2025-05-01,form,{consent}" for each in range(number)]
+    header = "address,language,consented_at,source,consent_text"
+    (letter.parent / "in.csv").write_text("\n".join([header, *rows]) + "\n", "utf-8")
+    assert newsletter("subscribers", "import", "../in.csv").code == 0
+    assert newsletter("issue", "approve", "--by", "Editor").code == 0
+
+
+def test_check_and_doctor_say_what_stands_against_it(
+    letter: Path, newsletter: Newsletter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_sendgrid(letter, monkeypatch)
+
+    checked = newsletter("check")
+    seen = {each["what"]: each for each in json.loads(newsletter("doctor", "--json").out)}
+
+    assert checked.code == 1
+    for code in ("NL601", "NL603", "NL632"):
+        assert f"error[{code}]" in checked.out
+        assert code in json.dumps(seen["relay"])
+
+
+def test_an_agreement_of_tomorrow_is_refused_by_check(
+    letter: Path, newsletter: Newsletter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_sendgrid(letter, monkeypatch, NAMED.format("2999-12-31"))
+
+    ran = newsletter("check")
+
+    assert ran.code == 1
+    assert "error[NL631]" in ran.out
+    assert "2999-12-31" in ran.out
+
+
+def test_a_mistyped_webhook_key_is_told_by_check_and_doctor_and_keeps_run_from_starting(
+    letter: Path, newsletter: Newsletter
+) -> None:
+    file = letter / "newsletter.toml"
+    file.write_text(file.read_text("utf-8") + '\n[delivery.sendgrid]\nwebhook_key = "MFkw"\n')
+
+    assert "error[NL635]" in newsletter("check").out
+    assert "NL635" in newsletter("doctor", "--json", "--offline").out
+
+
+def test_doctor_asks_whether_it_answers_and_hands_nothing_over(
+    letter: Path, newsletter: Newsletter, monkeypatch: pytest.MonkeyPatch, service: Fake
+) -> None:
+    by_sendgrid(letter, monkeypatch, f'stand_in = "{service.url}"\n')
+
+    def relay() -> str:
+        seen = json.loads(newsletter("doctor", "--json").out)
+        return json.dumps(next(each for each in seen if each["what"] == "relay"))
+
+    assert f"SendGrid at {service.url} answers" in relay()
+    service.down()
+    assert "NL148" in relay()
+    monkeypatch.delenv("TEST_SENDGRID_KEY")
+    assert "NL106" in relay()
+    assert service.requests == []
+
+
+def test_a_dry_run_asks_nobody_and_a_send_reaches_everybody_once(
+    letter: Path,
+    site: str,
+    newsletter: Newsletter,
+    monkeypatch: pytest.MonkeyPatch,
+    service: Fake,
+) -> None:
+    by_sendgrid(letter, monkeypatch, f'stand_in = "{service.url}"\n')
+    with_readers(letter, site, newsletter, 3)
+
+    told = newsletter("send", "--dry-run")
+    assert told.code == 0
+    assert "3" in told.out + told.err
+    assert service.connections == 0
+
+    ran = newsletter("send", "--early")
+
+    assert ran.code == 0, ran.err
+    assert sorted(service.accepted) == [f"r{each}@example.org" for each in range(3)]
+    assert newsletter("send", "--early").code == 0
+    assert len(service.requests) == 3
+    assert json.loads(newsletter("status", "--json").out)
+
+
+def test_a_wrong_key_sends_nothing_and_says_which_setting_to_look_at(
+    letter: Path,
+    site: str,
+    newsletter: Newsletter,
+    monkeypatch: pytest.MonkeyPatch,
+    service: Fake,
+) -> None:
+    by_sendgrid(letter, monkeypatch, f'stand_in = "{service.url}"\n')
+    with_readers(letter, site, newsletter, 3)
+    service.behave = error(401, f"The key {KEY} is invalid")
+
+    ran = newsletter("send", "--early")
+
+    assert ran.code == 3
+    assert "SendGrid" in ran.err
+    assert "SendGrid does not let us log in: auth 401" in ran.err
+    assert KEY not in ran.err + ran.out
+    service.behave = sendgrid_fake.ACCEPT
+    assert newsletter("send", "--early").code == 0
+    assert len(service.accepted) == 3
