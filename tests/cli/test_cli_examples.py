@@ -32,11 +32,13 @@ REFUSED = {
     "newsletter issue halt": "NL144",
     "newsletter issue verify": "NL460",
     "newsletter doctor": "NL148",
+    "newsletter feedback collect": "NL645 NL648",
     "newsletter status 2026": "NL138",
     # No site answers; or, where something else serves that port, there is no reader.
     "newsletter send": "NL709 NL614",
     "newsletter issue test": "NL155",
     "echo me@example.org": "NL155",
+    "echo anna@example.org | newsletter feedback lift": "NL652",
 }
 """What a publication without readers answers, rightly, to an example that is meant for later."""
 

@@ -27,11 +27,17 @@ ENVELOPE = ("ORIGINAL_RECIPIENT", "RECIPIENT")
 """Where Postfix's local(8) and Exim's pipe say whom a mail was for."""
 
 
+NOT_SUPPRESSED = Finding(
+    "NL652",
+    "this address neither bounced nor complained",
+    help="`newsletter subscribers show -` says what is held about it",
+)
+
+
 @app.command(
     epilog=examples(
         "newsletter feedback collect",
         "newsletter feedback collect --maildir /var/mail/bounces",
-        "newsletter feedback collect --stdin < report.eml",
     )
 )
 def collect(
@@ -186,7 +192,7 @@ def lift(ctx: typer.Context, address: AddressArgument) -> None:
     A reader who bounced gets the next issue. Whoever complained has left and
     signs up anew; until it is lifted, the form sends them nothing.
     """
-    from newsletter.cli.people import NOBODY, read_address
+    from newsletter.cli.people import read_address
     from newsletter.errors import Findings
     from newsletter.subscribers import people, suppression
     from newsletter.subscribers.states import Reason
@@ -203,5 +209,5 @@ def lift(ctx: typer.Context, address: AddressArgument) -> None:
                 if suppression.lift(tx, key, reason)
             ]
     if not lifted:
-        raise Findings([NOBODY], "Nothing was changed.")
+        raise Findings([NOT_SUPPRESSED], "Nothing was changed.")
     desk_of(ctx).say(f"lifted: {', '.join(lifted)}")

@@ -208,8 +208,9 @@ def _event(heard: Heard, named: Named, letter: Letter) -> Event:
     assert heard.kind is not None
     failure = heard.failure
     if heard.kind is Kind.LEFT or named.delivery_id is None:
-        # Somebody may leave twice, by two mails; the same mail counts once.
-        unique = hashlib.sha256(letter.raw).hexdigest()
+        # Somebody may leave twice, by two mails; the same mail counts once for each.
+        who = named.delivery_id or (named.link_id or b"").hex()
+        unique = f"{who} {hashlib.sha256(letter.raw).hexdigest()}"
     else:
         unique = f"{named.delivery_id} {heard.kind} {failure.code} {failure.enhanced}"
     return Event(
