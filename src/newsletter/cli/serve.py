@@ -166,6 +166,7 @@ class Duties:
         from newsletter.delivery.loop import Stop
         from newsletter.flows import tick
         from newsletter.flows.send import Sent
+        from newsletter.schedule.month import Verdict
 
         self._steps.insist()
         with self._desk.progress("json") as progress:
@@ -176,6 +177,8 @@ class Duties:
                 return
             self._free("month")
             self._news("month", brief(sent.account))
+        elif found.verdict is Verdict.CLOCK:
+            self._wait("month", f"NL710 {found.sentence}", "NL710")
         elif sent is None:
             self._free("month")
             self._news("month", found.sentence)
@@ -240,6 +243,7 @@ class Duties:
 
     def post(self) -> None:
         """Send notices as they come, until asked to stop. A relay in trouble is left alone for a while."""
+        self._house.tempo.keep_free(1)  # a reader waits for a notice while an issue is sent
         press = self._house.press()
         rest = LOOK_SECONDS
         while not self._asked.wait(rest):
@@ -314,5 +318,6 @@ def _post_notices(house: House, press: Press, asked: threading.Event) -> str | N
         pace=house.pace,
         clock=house.clock,
         stop=asked,
+        tempo=house.tempo,
     )
     return report.why

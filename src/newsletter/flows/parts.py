@@ -9,6 +9,7 @@ from pathlib import Path
 
 from newsletter.config import Settings
 from newsletter.delivery.outcome import Transport
+from newsletter.delivery.tempo import Tempo
 from newsletter.store import Store
 from newsletter.subscribers.vault import Vault
 
@@ -25,7 +26,8 @@ class Parts:
     another build, the last good site stays, and nothing is raised. `readable` tells whether a page of the site
     answers where readers will look for it. `mirror` is the folder of this
     host's own copy of the witness; None keeps none. `complain` is told of what
-    is wrong beside work that goes on.
+    is wrong beside work that goes on. `tempo` is shared with whoever else sends
+    from here; None: nobody does.
     """
 
     settings: Settings
@@ -37,3 +39,4 @@ class Parts:
     readable: Callable[[str], bool]
     mirror: Path | None = None
     complain: Callable[[Exception], None] = silent
+    tempo: Tempo | None = None

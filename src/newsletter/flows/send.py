@@ -29,6 +29,12 @@ from newsletter.issue.period import Period
 from newsletter.schedule.steps import Steps
 
 
+RETRIES = Pace().retries
+"""The waits before a relay that does not answer is given up for this time."""
+DRAIN_SECONDS = Pace().drain_seconds
+"""How long answers are awaited once we are asked to stop; well within `cli.signals.DRAIN_SECONDS`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """`opening` tells whether this call opened the issue or an earlier one did, and when.
@@ -97,12 +103,14 @@ def _send_due(
 ) -> Report | None:
     """What the loop did; None when nothing was due."""
     lane = Lane(period)
+    delivery = parts.settings.delivery
+    # On the only connection, notices go first; otherwise they have one of their own.
+    lanes = [lane] if delivery.connections > 1 else [ledger.NOTICES, lane]
     press = Press(parts.settings, parts.vault)
     with parts.store.read() as tx:
         if not ledger.waiting(tx, lane, parts.clock()):
             return None
         press.load(tx, period)
-    delivery = parts.settings.delivery
     witness = witness_of(parts)
 
     def told(done: int, total: int, label: str) -> None:
@@ -113,12 +121,13 @@ def _send_due(
         parts.store,
         press,
         parts.transport,
-        [lane],
-        pace=Pace(delivery.connections, delivery.rate_per_second),
+        lanes,
+        pace=Pace(delivery.connections, delivery.rate_per_second, DRAIN_SECONDS, RETRIES),
         clock=parts.clock,
         stop=stop,
         progress=told,
         witness=lambda clock: witness.tick(clock, steps.steady()),
+        tempo=parts.tempo,
     )
     witness.record(parts.store, steps.steady())
     return report

@@ -45,7 +45,8 @@ class Steps:
             self._until = self._until or boot + HOLD.total_seconds()
             if boot < self._until:
                 raise CouldNotRun(_finding(step))
-        self._zero, self._until = zero, None
+        # A clock that was set back and right again is no step forward.
+        self._zero, self._until = max(self._zero, zero), None
 
     def steady(self) -> dt.datetime:
         """This moment, by the clock as long as nobody set it, and by the time that passed when somebody did."""
