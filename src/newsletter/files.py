@@ -52,11 +52,16 @@ def read_file(path: str | Path) -> bytes:
     """
     # Without O_NONBLOCK open(2) of a FIFO waits until somebody writes into it.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is not a file", str(path))
+        parts = [os.read(descriptor, status.st_size + 1)]
+        while parts[-1] and len(parts[0]) != status.st_size:  # it grows, or is of unknown size
+            parts.append(os.read(descriptor, 1 << 20))
+        return b"".join(parts)
+    finally:
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is not a file", str(path))
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read()
 
 
 def is_inside(path: Path, folder: Path) -> bool:

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    import gc
     import sys
 
     from newsletter.cli.app import run
 
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    gc.freeze()  # the process ends: nobody looks through all it holds once more
+    sys.exit(code)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """`digest` is the BLAKE2b-128 of `data`. The file was no link, so it lies where its name says."""
+    """`digest` is the SHA-256 of `data`: today's processors have instructions for it. The file was no link, so it lies where its name says."""
 
     data: bytes = field(repr=False)
     digest: bytes

@@ -57,7 +57,7 @@ def of(read: Prose) -> Reading:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One file to parse: all that its result depends on, beside our own code. `digest`: of `data`, BLAKE2b-128."""
+    """One file to parse: all that its result depends on, beside our own code. `digest`: of `data`, SHA-256."""
 
     path: str
     kind: str

@@ -10,12 +10,11 @@ import hashlib
 import io
 import pickle
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from functools import partial
 from typing import Any
 
 from newsletter.content import model, prose, source
-from newsletter.content.model import Article, Page
 from newsletter.content.reading import Job, Parsed, Reading
 from newsletter.content.shelf import Shelf, ShelfDamaged, version
 from newsletter.errors import Finding, Level, Where
@@ -76,7 +75,7 @@ def packed(parsed: Parsed) -> tuple[bytes, bytes]:
     """(card, fragment): the small part that every build needs, and the HTML that few do."""
     text, reading = parsed.text, parsed.reading
     if text is None or reading is None:
-        return _dumps((None, 0, None, parsed.findings)), b""
+        return _dumps((None, (), (), 0, None, parsed.findings)), b""
     parts = (
         reading.digest,
         reading.contents,
@@ -87,7 +86,11 @@ def packed(parsed: Parsed) -> tuple[bytes, bytes]:
         reading.words,
         reading.minutes,
     )
-    card = _dumps((replace(text, body=""), len(text.body), parts, parsed.findings))
+    kind = type(text)
+    values = tuple(getattr(text, name) for name in _FIELDS[kind])
+    place = _FIELDS[kind].index("body")
+    front, back = values[:place], values[place + 1 :]
+    card = _dumps((kind, front, back, len(text.body), parts, parsed.findings))
     return card, reading.fragment.encode()
 
 
@@ -98,13 +101,13 @@ def unpacked(card: bytes, data: bytes, made: Callable[[], str]) -> Parsed:
         pickle.UnpicklingError: the card holds what no text holds.
     """
     read: Any = _Known(io.BytesIO(card)).load()
-    text, length, parts, findings = read
-    if text is None:
+    kind, front, back, length, parts, findings = read
+    if kind is None:
         return Parsed(None, None, findings)
     plain = source.plain(data)
-    whole: Article | Page = replace(text, body=plain[len(plain) - length :])
+    text = kind(*front, plain[len(plain) - length :], *back)
     reading: Any = Reading
-    return Parsed(whole, reading(*parts, made), findings)
+    return Parsed(text, reading(*parts, made), findings)
 
 
 def keep(job: Job, card: bytes, fragment: bytes, shelf: Shelf | None) -> Parsed:

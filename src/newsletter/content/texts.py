@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +94,9 @@ def _made(work: Sequence[Job], jobs: int) -> Iterator[tuple[bytes, bytes]]:
     if jobs < 2 or len(work) < ENOUGH:
         yield from map(_work, work)
         return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
     alone = threading.active_count() == 1 and hasattr(os, "fork")
     context = multiprocessing.get_context("fork" if alone else "spawn")
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
@@ -166,7 +167,7 @@ def _job(
         if isinstance(data, Finding):
             findings.append(data)
             return None
-        known = Given(data, hashlib.blake2b(data, digest_size=16).digest())
+        known = Given(data, hashlib.sha256(data).digest())
     return Job(
         path,
         kind,

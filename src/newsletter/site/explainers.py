@@ -19,15 +19,19 @@ RELATED = 3
 def sheets(facts: Facts, tag: str) -> Iterator[Sheet]:
     """Every article of a language, newest first, then the withdrawn ones; behind each its aliases."""
     near = _near(facts, tag)
+    every = {
+        "href": facts.at(urls.articles_path(tag, facts.languages)),
+        "text": facts.say("Explainers", tag),
+    }
     for article in (
         *facts.catalogue.in_language(tag),
         *(one for one in facts.catalogue.withdrawn if one.language == tag),
     ):
-        yield _article(facts, article, _related(facts, article, near))
+        yield _article(facts, article, every, _related(facts, article, near))
         yield from _aliases(facts, article)
 
 
-def _article(facts: Facts, article: Article, related: list[Article]) -> Sheet:
+def _article(facts: Facts, article: Article, every: Values, related: list[Article]) -> Sheet:
     tag, here = article.language, urls.article_path(article, facts.languages)
     reading = facts.catalogue.reading(article)
     language = facts.spoken[tag]
@@ -37,7 +41,7 @@ def _article(facts: Facts, article: Article, related: list[Article]) -> Sheet:
     values: Values = {
         "title": article.title,
         "summary": article.summary,
-        "crumbs": _crumbs(facts, article),
+        "crumbs": [every, *(facts.topic_link(topic, tag) for topic in topics[:1])],
         "authors": [
             {
                 "name": author.name,
@@ -85,21 +89,6 @@ def _article(facts: Facts, article: Article, related: list[Article]) -> Sheet:
         listed=not article.withdrawn,
         changed=article.updated or facts.local(article.published),
     )
-
-
-def _crumbs(facts: Facts, article: Article) -> list[Values]:
-    """The way to an article: all explainers, then its first topic."""
-    tag = article.language
-    crumbs = [
-        {
-            "href": facts.at(urls.articles_path(tag, facts.languages)),
-            "text": facts.say("Explainers", tag),
-        }
-    ]
-    first = article.topics[0] if article.topics else None
-    if first and (first, tag) in facts.by_topic:
-        crumbs.append(facts.topic_link(first, tag))
-    return crumbs
 
 
 def _aliases(facts: Facts, article: Article) -> Iterator[Sheet]:

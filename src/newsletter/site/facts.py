@@ -60,6 +60,8 @@ class Facts:
         self._rows: dict[str, Values] = {}
         self._cards: dict[str, Values] = {}
         self._days: dict[tuple[dt.date, str], Values] = {}
+        self._topic_links: dict[tuple[str, str], Values] = {}
+        self._minutes: dict[tuple[int, str], str] = {}
 
     def say(self, message: str, tag: str) -> str:
         """What the program itself says, in a language."""
@@ -91,10 +93,13 @@ class Facts:
         return known + sorted(used - set(known))
 
     def topic_link(self, topic: str, tag: str) -> Values:
-        return {
-            "href": self.at(urls.topic_path(topic, tag, self.languages)),
-            "text": self.catalogue.topic_name(topic, tag),
-        }
+        link = self._topic_links.get((topic, tag))
+        if link is None:
+            link = self._topic_links[topic, tag] = {
+                "href": self.at(urls.topic_path(topic, tag, self.languages)),
+                "text": self.catalogue.topic_name(topic, tag),
+            }
+        return link
 
     def topic_tags(self, tag: str) -> list[Values]:
         """Every topic of a language, with how many explainers it has."""
@@ -140,7 +145,11 @@ class Facts:
         }
 
     def minutes(self, reading: Reading, tag: str) -> str:
-        return self.spoken[tag].ngettext("%(n)s minute", "%(n)s minutes", reading.minutes)
+        words = self._minutes.get((reading.minutes, tag))
+        if words is None:
+            words = self.spoken[tag].ngettext("%(n)s minute", "%(n)s minutes", reading.minutes)
+            self._minutes[reading.minutes, tag] = words
+        return words
 
     def contents(self, reading: Reading) -> list[Values]:
         """The headings of a text."""

@@ -82,12 +82,12 @@ def _files(folder: str) -> Iterator[os.DirEntry[str]]:
 
 
 def _read(path: str) -> tuple[bytes, bytes]:
-    """(bytes, digest); of what cannot be read, nothing and the reason's number."""
+    """(bytes, SHA-256); of what cannot be read, nothing and the reason's number."""
     try:
         data = read_file(path)
     except OSError as error:
         return b"", str(error.errno).encode()
-    return data, hashlib.blake2b(data, digest_size=16).digest()
+    return data, hashlib.sha256(data).digest()
 
 
 def templates(folders: list[Path]) -> dict[str, bytes]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 
 from newsletter.site.inventory import Inventory
 from newsletter.site.stamps import Stamp
@@ -47,6 +45,9 @@ def _made(
     if jobs < 2 or len(names) < ENOUGH or threading.active_count() > 1 or not hasattr(os, "fork"):
         yield from (next_tree.put(name, inventory.data(name)) for name in names)
         return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
     context = multiprocessing.get_context("fork")
     gc.freeze()  # what is shared stays shared: the collector writes into every object it looks at
     try:

@@ -110,7 +110,7 @@ def signature(*values: Any) -> str:
 
     Version 2 of marshal has no references, so equal values give equal bytes.
     """
-    return hashlib.blake2b(marshal.dumps(values, 2), digest_size=16).hexdigest()
+    return hashlib.sha256(marshal.dumps(values, 2)).hexdigest()[:32]
 
 
 _NAMED = re.compile(r"\{%[-+]?\s*(?:extends|include|import|from)\s+([^%]*?)[-+]?%\}", re.S)

@@ -112,7 +112,11 @@ class _Outlets:
             self.signed[path] = (
                 article.source.digest,
                 reading.digest,
-                [self._absolute(link.target, article.language) for link in reading.links],
+                [
+                    self._absolute(link.target, article.language)
+                    for link in reading.links
+                    if link.target.startswith(serial.INSIDE)
+                ],
                 self.places.absolute(urls.article_path(article, self.places.languages)),
                 [self.catalogue.topic_name(topic, article.language) for topic in article.topics],
             )

@@ -55,7 +55,7 @@ class Pages:
         targets = [
             self.linker.href(link.target, language)
             for link in reading.links
-            if not link.target.startswith("#")
+            if link.target.startswith(serial.INSIDE)
         ]
         shown = [self.catalogue.pictures[each.path].digest for each in reading.pictures]
         return [reading.digest, targets, shown]

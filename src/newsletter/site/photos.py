@@ -13,14 +13,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import multiprocessing
 import os
 import re
 import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -194,6 +192,9 @@ def _made(work: list[tuple[str, str, str]], jobs: int) -> Iterator[str]:
     if jobs < 2 or len(work) < ENOUGH:
         yield from map(_render, work)
         return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
     alone = threading.active_count() == 1 and hasattr(os, "fork")
     context = multiprocessing.get_context("fork" if alone else "spawn")
     with ProcessPoolExecutor(min(jobs, len(work)), mp_context=context) as pool:

@@ -23,11 +23,17 @@ class Places:
         self.origin = f"{parts.scheme}://{parts.netloc}"
         self.prefix = parts.path.rstrip("/")
         self.languages = languages
+        self._known: dict[str, str] = {}
 
     def at(self, path: str) -> str:
         """A path as it stands in a page's link."""
-        path = self.prefix + path
-        return path if _PLAIN.fullmatch(path) else quote(path, safe="/:@!$&'()*+,;=~-._%")
+        known = self._known.get(path)
+        if known is None:
+            whole = self.prefix + path
+            plain = _PLAIN.fullmatch(whole)
+            known = whole if plain else quote(whole, safe="/:@!$&'()*+,;=~-._%")
+            self._known[path] = known
+        return known
 
     def absolute(self, path: str) -> str:
         return self.origin + self.at(path)

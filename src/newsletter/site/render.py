@@ -17,6 +17,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from newsletter import resources
 from newsletter.errors import Finding, Findings, Where
+from newsletter.site.compiled import Compiled
 
 
 class Renderer:
@@ -33,6 +34,7 @@ class Renderer:
             lstrip_blocks=True,
             keep_trailing_newline=True,
             auto_reload=False,
+            bytecode_cache=Compiled(self.folders[-1], Path(__file__)),
         )
 
     def render(self, name: str, values: Mapping[str, object]) -> str:
