@@ -513,7 +513,8 @@ def test_a_long_limit_is_trouble_at_once_and_no_request_is_made(service: Fake) -
     trouble = other.ready()
     assert trouble is not None
     assert (trouble.kind, trouble.stage) == (Kind.DEFERRED, Stage.CONNECT)
-    assert "429 too many requests" in trouble.reply
+    assert (trouble.code, trouble.reply[-17:]) == (429, "too many requests")
+    assert transport.explain(trouble).code == "NL627"
     assert other.send(reader(1), mail(1)).kind is Kind.DEFERRED
     assert len(service.requests) == 1
 

@@ -138,10 +138,10 @@ class SendGridConnection:
             if seconds <= 0:
                 return None
             if seconds > self._service.patience.rest:
-                asked = f"{why.code} {why.reply}" if why and why.code else "no answers"
-                return Outcome(
-                    Kind.DEFERRED, Stage.CONNECT, reply=f"left alone for {seconds:.0f} s: {asked}"
-                )
+                code = why.code if why is not None else None
+                asked = why.reply if why is not None else ""
+                reply = f"left alone for {seconds:.0f} s: {asked}"
+                return Outcome(Kind.DEFERRED, Stage.CONNECT, code, reply=reply)
             self._aborted.wait(seconds)
         return _aborted()
 
