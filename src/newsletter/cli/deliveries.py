@@ -57,6 +57,9 @@ def list_(
         bool,
         typer.Option("--in-doubt", help="only these, with all evidence; exit 3 when there are any"),
     ] = False,
+    bounced: Annotated[
+        bool, typer.Option("--bounced", help="only what came back: bounced and complained")
+    ] = False,
     with_addresses: Annotated[
         bool, typer.Option("--with-addresses", help="show whom each is for; asks for the key")
     ] = False,
@@ -74,7 +77,8 @@ def list_(
         if in_doubt:
             _list_doubts(desk, house, chosen, limit, with_addresses, json)
         else:
-            _list_lines(desk, house, chosen, state or [], limit, with_addresses, json)
+            wanted = [*(state or []), *(("bounced", "complained") if bounced else ())]
+            _list_lines(desk, house, chosen, wanted, limit, with_addresses, json)
 
 
 def _list_lines(
