@@ -94,6 +94,20 @@ def test_an_agreement_of_tomorrow_is_refused_by_check(
     assert "2999-12-31" in ran.out
 
 
+def test_a_processor_that_no_page_can_name_is_told_by_check(
+    letter: Path, newsletter: Newsletter
+) -> None:
+    file = letter / "newsletter.toml"
+    file.write_text(file.read_text("utf-8") + NAMED.format("2026-10-01"))
+    assert newsletter("check").code == 0
+
+    (letter / "content/pages/privacy.en.md").unlink()
+    ran = newsletter("check")
+
+    assert ran.code == 1
+    assert "error[NL636]" in ran.out
+
+
 def test_a_mistyped_webhook_key_is_told_by_check_and_doctor_and_keeps_run_from_starting(
     letter: Path, newsletter: Newsletter
 ) -> None:

@@ -160,11 +160,12 @@ def _everything(settings: Settings, progress: Progress) -> tuple[Catalogue | Non
             look()
         except Findings as wrong:
             found += wrong.findings
-    return catalogue, [*found, *_of_readers(settings)]
+    return catalogue, [*found, *_of_readers(settings, catalogue)]
 
 
-def _of_readers(settings: Settings) -> list[Finding]:
+def _of_readers(settings: Settings, catalogue: Catalogue | None) -> list[Finding]:
     """What stands against whoever will be given readers' addresses, or is believed about them."""
+    from newsletter.config import FILE_NAME
     from newsletter.delivery.transports import choice
 
     found = choice.objections(settings, now().date())
@@ -172,6 +173,18 @@ def _of_readers(settings: Settings) -> list[Finding]:
         from newsletter.delivery.feedback import sendgrid
 
         found += sendgrid.objections(settings)
+    if settings.processors and catalogue is not None:
+        told = {page.language for page in catalogue.pages if page.id == "privacy"}
+        found += [
+            Finding(
+                "NL636",
+                f"there is no privacy page in {tag} to name who is under [processors]",
+                Where(FILE_NAME),
+                help=f"write content/pages/privacy.{tag}.md; the names are put at its end by themselves",
+            )
+            for tag in settings.publication.languages
+            if tag not in told
+        ]
     return found
 
 
