@@ -56,8 +56,19 @@ REPORTS = {
     "delivered": feedback.Kind.DELIVERED,
 }
 WEIGHTS = {
-    **{"claim": 6, "begin": 60, "arrive": 60, "settle": 30, "start": 40, "later": 60},
-    **{"recover": 60, "resolve": 18, "report": 15, "look": 60, "stall": 16, "kill": 16, "end": 8},
+    "claim": 6,
+    "begin": 60,
+    "arrive": 60,
+    "settle": 30,
+    "start": 40,
+    "later": 60,
+    "recover": 60,
+    "resolve": 18,
+    "report": 15,
+    "look": 60,
+    "stall": 16,
+    "kill": 16,
+    "end": 8,
 }
 """How much more often than a power cut or a halt: those leave little to do afterwards."""
 
