@@ -1,166 +1,163 @@
-"""`newsletter audit`: the promise "one newsletter a month", shown from the public records alone.
-
-Whoever has the repository can run it: no database is opened and no key asked
-for. The records hold numbers; nobody stands in them.
-"""
+"""`newsletter audit`: the promise "one newsletter a month, one mail each", shown from the records and checked."""
 
 from __future__ import annotations
 
-import datetime as dt
-import json
-from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from newsletter.cli.desk import data, data_json, desk_of, examples
+from newsletter.cli.desk import Desk, data, data_json, desk_of, examples
 from newsletter.cli.lazy import group
-from newsletter.errors import Finding, Findings, Where
+from newsletter.errors import CouldNotRun, Findings
 
 if TYPE_CHECKING:
-    from newsletter.config import Settings
+    import datetime as dt
+
+    from newsletter.checks.promise import Month
+    from newsletter.flows.audit import Audited
+    from newsletter.store import Store
+    from newsletter.wiring import House
 
 app = group("audit", "One newsletter a month, from the public records.")
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One file of [store] record. `totals` are counts; below five they are told as "<5"."""
-
-    path: str
-    period: str
-    number: int
-    manifest: str
-    opened_at: dt.datetime
-    totals: dict[str, int | str]
-
-
-@app.command(epilog=examples("newsletter audit", "newsletter audit --json"))
+@app.command(
+    epilog=examples("newsletter audit", "newsletter audit --files", "newsletter audit --json")
+)
 def audit(
     ctx: typer.Context,
+    files: Annotated[
+        bool, typer.Option("--files", help="only the files: for whoever has a copy and no database")
+    ] = False,
+    head: Annotated[
+        str | None,
+        typer.Option("--head", metavar="SHA256", help="a head of the chain that you noted earlier"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> None:
-    """Show from the public records that there was one newsletter a month, in order, as it was approved.
+    """Show that there was one newsletter a month, as it was approved, and at most one for each reader.
 
-    Needs no key and no database. Exit 1 when a record says otherwise.
+    Checks the chain of the public record line by line, the records beside it,
+    the frozen editions, and the database where there is one. Needs no key and
+    changes nothing. Exit 1 when anything says otherwise.
     """
+    from newsletter.flows.audit import audit as check
+
     desk = desk_of(ctx)
     settings = desk.settings()
-    found = records(settings)
+    noted = head.strip().lower() if head else None
+    with desk.house() as house:
+        found = check(settings, None if files else _database(house), noted)
     if as_json:
-        data_json([_plain(record) for record in found])
+        data_json(_plain(found))
     else:
-        for record in found:
-            data(_line(record, settings.publication.time_zone))
-    broken = judge(settings, found)
-    if broken:
-        raise Findings(broken, "The promise is not shown by these records.")
-    desk.say(
-        f"{len(found)} issues in {len(found)} months, never two in one"
-        if found
-        else "no issue was sent yet, so there is nothing to show"
-    )
+        for line in _table(found, settings.publication.time_zone):
+            data(line)
+    if found.findings:
+        raise Findings(found.findings, "The promise is not shown by these records.")
+    _tell(desk, found)
 
 
-def records(settings: Settings) -> list[Record]:
-    """Every public record, oldest first.
+def _database(house: House) -> Store | None:
+    """None where no database lies here.
 
     Raises:
-        Findings: NL149, one cannot be read.
+        CouldNotRun: NL804, it is a server that does not answer, or no database.
     """
-    folder = settings.path(settings.store.record)
-    read, broken = [], []
-    for path in sorted(folder.glob("*.json")):
-        name = f"{settings.store.record}/{path.name}"
-        try:
-            read.append(_record(name, json.loads(path.read_text("utf-8"))))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            kind = type(error).__name__
-            broken.append(_broken(f"{name} cannot be read as a record ({kind})", name))
-    if broken:
-        raise Findings(broken)
-    return read
-
-
-def _record(name: str, held: dict[str, Any]) -> Record:
-    return Record(
-        name,
-        held["period"],
-        held["number"],
-        held["manifest"],
-        dt.datetime.fromisoformat(held["opened_at"]),
-        held["totals"],
-    )
-
-
-def judge(settings: Settings, found: list[Record]) -> list[Finding]:
-    """What in the records breaks the promise. `found` is in the order of periods."""
-    zone = settings.publication.time_zone
-    broken = []
-    for record in found:
-        month = f"{record.opened_at.astimezone(zone):%Y-%m}"
-        if Path(record.path).stem != record.period:
-            broken.append(
-                _broken(f"the record of {record.period} has another month's name", record.path)
-            )
-        if month != record.period:
-            broken.append(_broken(f"{record.period} was opened in {month}", record.path))
-        approved = _approved(settings, record.period)
-        if approved not in (None, record.manifest):
-            broken.append(
-                _broken(
-                    f"what was sent as {record.period} is not what is approved here", record.path
-                )
-            )
-    for before, after in pairwise(found):
-        if after.number <= before.number or after.opened_at <= before.opened_at:
-            broken.append(
-                _broken(f"{after.period} does not come after {before.period}", after.path)
-            )
-    return broken
-
-
-def _approved(settings: Settings, period: str) -> str | None:
-    """The SHA-256 of the approval that is on the disk; None when there is none."""
-    from newsletter.issue import freeze
-
+    if house.database is not None and not house.database.exists():
+        return None
     try:
-        return freeze.load(settings, period).manifest
-    except Findings as wrong:
-        missing = all(finding.code == "NL460" for finding in wrong.findings)
-        return None if missing else "changed"
+        return house.store
+    except CouldNotRun as error:
+        first, *rest = error.findings
+        more = "`newsletter audit --files` needs no database"
+        help_text = f"{first.help}; {more}" if first.help else more
+        raise CouldNotRun(replace(first, help=help_text), *rest) from error
 
 
-def _broken(what: str, path: str) -> Finding:
-    return Finding(
-        "NL149",
-        what,
-        Where(path),
-        help="`git log -p` on this file says who changed it; the database has the truth: `newsletter status`",
+def _table(found: Audited, zone: dt.tzinfo) -> list[str]:
+    rows = [_row(found, month, zone) for month in found.told.months]
+    if not rows:
+        return []
+    rows.insert(0, ("month", "no.", "opened", "audience", "accepted", "at most one", "SHA-256 of what was approved"))  # fmt: skip
+    widths = [max(len(row[at]) for row in rows) for at in range(6)]
+    right = {1, 3, 4}
+    return [
+        "  ".join(
+            [
+                *(
+                    cell.rjust(width) if at in right else cell.ljust(width)
+                    for at, (cell, width) in enumerate(zip(row[:6], widths, strict=True))
+                ),
+                row[6],
+            ]
+        )
+        for row in rows
+    ]
+
+
+def _row(found: Audited, month: Month, zone: dt.tzinfo) -> tuple[str, ...]:
+    accepted = _number(month.totals["accepted"]) if month.totals else f"({month.state})"
+    return (
+        month.period,
+        str(month.number),
+        f"{month.opened_at.astimezone(zone):%Y-%m-%d %H:%M}",
+        _number(month.audience),
+        accepted,
+        _at_most_one(found, month.period),
+        month.manifest + ("" if month.approved_here else "  (not here)"),
     )
 
 
-def _line(record: Record, zone: dt.tzinfo) -> str:
-    totals = " · ".join(
-        f"{_number(record.totals[name])} {name.replace('_', ' ')}"
-        for name in ("audience", "accepted", "rejected", "excluded", "in_doubt")
-        if record.totals.get(name) or name == "audience"
-    )
-    opened = record.opened_at.astimezone(zone)
-    return f"{record.period}  no. {record.number}  opened {opened:%Y-%m-%d %H:%M}  {totals}  {record.manifest[:12]}"
+def _at_most_one(found: Audited, period: str) -> str:
+    if found.copies is None or period not in found.copies:
+        return "not checked"
+    return "yes" if found.copies[period] <= 1 else f"NO: {found.copies[period]}"
 
 
 def _number(count: int | str) -> str:
     return f"{count:,}" if isinstance(count, int) else count
 
 
-def _plain(record: Record) -> dict[str, Any]:
+def _tell(desk: Desk, found: Audited) -> None:
+    months = len(found.told.months)
+    if not months:
+        desk.say("no issue was sent yet, so there is nothing to show")
+        return
+    desk.say(
+        f"{months} issue{'s' if months > 1 else ''} in {months} month{'s' if months > 1 else ''}, never two in one\n"
+        f"the chain holds: {len(found.told.chain.lines)} lines, head {found.told.chain.head}"
+    )
+    desk.say(
+        "the database agrees: one row for each reader, none taken twice"
+        if found.copies is not None
+        else "from the files alone: a tail that was cut off, or a chain written anew as a whole,"
+        " shows only against a head that was noted (--head) or the database"
+    )
+
+
+def _plain(found: Audited) -> dict[str, Any]:
     return {
-        "period": record.period,
-        "number": record.number,
-        "opened_at": record.opened_at,
-        "manifest": record.manifest,
-        "totals": record.totals,
+        "head": found.told.chain.head,
+        "lines": len(found.told.chain.lines),
+        "database": found.copies is not None,
+        "months": [
+            {
+                "period": month.period,
+                "number": month.number,
+                "manifest": month.manifest,
+                "opened_at": month.opened_at,
+                "state": month.state,
+                "audience": month.audience,
+                "totals": month.totals,
+                "approved_here": month.approved_here,
+                "most_copies": found.copies.get(month.period) if found.copies is not None else None,
+            }
+            for month in found.told.months
+        ],
+        "findings": [
+            {"code": each.code, "what": each.what, "where": str(each.where) if each.where else None}
+            for each in found.findings
+        ],
     }

@@ -41,7 +41,9 @@ def _ask(question: str, *, yes: bool) -> None:
         print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() in ("y", "yes"):
             return
-        raise CouldNotRun(Finding("NL669", "nothing was changed"))
+        raise CouldNotRun(
+            Finding("NL669", "nothing was changed", help="the delivery stays in doubt")
+        )
     raise CouldNotRun(Finding("NL669", question, help="say it with --yes"))
 
 

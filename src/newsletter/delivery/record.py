@@ -81,6 +81,11 @@ def _totals(account: Sum) -> dict[str, int | str]:
     return {name: cell(number) for name, number in numbers.items()}
 
 
+def totals_of(account: Sum) -> dict[str, chain.Cell]:
+    """The totals of a closed issue as the chain tells them."""
+    return {name: each for name, each in _totals(account).items() if name in chain.TOTALS}
+
+
 def publish(tx: Connection, period: str, folder: Path) -> Path | None:
     """Write the record where it differs from what stands there; the file, None when never opened."""
     content = record(tx, period)
@@ -171,7 +176,7 @@ def _tell(
         return told
     account = sums(tx, row.period)
     assert account is not None, "it has a row"
-    totals = {name: each for name, each in _totals(account).items() if name in chain.TOTALS}
+    totals = totals_of(account)
     if not closed:
         say(Event.CLOSED, row.closed_at, totals=totals)
     elif totals != told.totals(row.period):
