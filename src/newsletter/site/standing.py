@@ -22,8 +22,18 @@ def sheets(facts: Facts, tag: str) -> Iterator[Sheet]:
         yield frame.sheet(facts, path, "subscribe.html", tag, values)
 
 
+NAMED = "named-processors"
+"""Where on the privacy page they stand."""
+
+
 def _page(facts: Facts, page: Page) -> Sheet:
     reading = facts.catalogue.reading(page)
+    named = _processors(facts, page.language) if page.id == "privacy" else []
+    contents = facts.contents(reading)
+    if named:
+        contents.append(
+            {"level": 2, "id": NAMED, "text": facts.say("Who works for us", page.language)}
+        )
     return frame.sheet(
         facts,
         urls.page_path(page, facts.languages),
@@ -32,8 +42,10 @@ def _page(facts: Facts, page: Page) -> Sheet:
         {
             "title": page.title,
             "summary": page.summary,
-            "contents": facts.contents(reading),
-            "processors": _processors(facts, page.language) if page.id == "privacy" else [],
+            "contents": contents,
+            "processors": named,
+            "processors_id": NAMED,
+            "processors_language": facts.languages[0],
         },
         others={
             other.language: urls.page_path(other, facts.languages)
