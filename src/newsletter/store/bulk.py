@@ -14,6 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from newsletter.store.driver import driver
+
 
 def insert_all(
     tx: Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
@@ -23,10 +25,16 @@ def insert_all(
         return
     unknown = set(columns) - set(table.columns.keys())
     assert not unknown, unknown
-    mark = "?" if tx.dialect.name == "sqlite" else "%s"
     names = ", ".join(columns)
-    marks = ", ".join([mark] * len(columns))
-    tx.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", list(rows))  # noqa: S608 - names are our own
+    with driver(tx) as connection:
+        if tx.dialect.name == "sqlite":
+            marks = ", ".join("?" * len(columns))
+            statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608 - names are our own
+            connection.executemany(statement, rows)
+            return
+        with connection.cursor().copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
 
 
 @contextmanager
@@ -42,3 +50,17 @@ def without_indexes(tx: Connection, *tables: sa.Table) -> Iterator[None]:
     yield
     for index in indexes:
         index.create(tx)
+
+
+@contextmanager
+def room(tx: Connection, kib: int) -> Iterator[None]:
+    """So much of SQLite's cache for a long list in no order; PostgreSQL has its own."""
+    if tx.dialect.name != "sqlite":
+        yield
+        return
+    before = tx.exec_driver_sql("PRAGMA cache_size").scalar()
+    tx.exec_driver_sql(f"PRAGMA cache_size=-{kib}")
+    try:
+        yield
+    finally:
+        tx.exec_driver_sql(f"PRAGMA cache_size={before}")

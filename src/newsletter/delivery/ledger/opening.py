@@ -12,7 +12,6 @@ the checks for two openers at the same instant.
 from __future__ import annotations
 
 import datetime as dt
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -22,17 +21,14 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from newsletter.delivery import ladder
-from newsletter.delivery.ledger import clock
+from newsletter.delivery.ledger import audience, clock
 from newsletter.issue import period as calendar
 from newsletter.issue.edition import ApprovedIssue, sha256
-from newsletter.store.tables import deliveries, editions, issues, subscribers, suppressions
+from newsletter.store.tables import editions, issues
 
 if TYPE_CHECKING:
     from newsletter.store import Store
     from newsletter.subscribers.vault import Vault
-
-CHUNK = 1000
-"""Readers held in memory at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +157,8 @@ def _open(
     tx: Connection, vault: Vault, issue: ApprovedIssue, rules: Rules, now: dt.datetime
 ) -> Opened | Refused:
     closes = ladder.closes_at(now, rules.zone)
-    audience = tx.scalar(sa.select(sa.func.count()).where(_may_get_it())) or 0
-    if not audience:
+    expected = audience.count(tx)
+    if not expected:
         return Refused(
             "NL614",
             "there is no confirmed reader yet, so nothing was sent and the month is still free",
@@ -196,54 +192,7 @@ def _open(
             for edition in issue.editions
         ],
     )
-    counted = _fix_audience(tx, vault, issue, rules.domain, now)
+    languages = [edition.language for edition in issue.editions]
+    counted = audience.fix(tx, vault, issue.period, languages, rules.domain, now, expected)
     tx.execute(sa.update(issues).where(issues.c.period == issue.period).values(audience=counted))
     return Opened(issue.period, counted, now, closes, clock.advance(tx))
-
-
-def _may_get_it() -> sa.ColumnElement[bool]:
-    """CONFIRMED and not suppressed for any reason."""
-    return sa.and_(
-        subscribers.c.state == "confirmed",
-        ~sa.exists().where(suppressions.c.key == subscribers.c.suppression_key),
-    )
-
-
-def _fix_audience(
-    tx: Connection, vault: Vault, issue: ApprovedIssue, domain: str, now: dt.datetime
-) -> int:
-    languages = [edition.language for edition in issue.editions]
-    after, counted = "", 0
-    while rows := tx.execute(
-        sa.select(subscribers.c.id, subscribers.c.language, subscribers.c.consent_epoch)
-        .where(_may_get_it(), subscribers.c.id > after)
-        .order_by(subscribers.c.id)
-        .limit(CHUNK)
-    ).all():
-        made = []
-        for row in rows:
-            delivery_id = secrets.token_hex(16)
-            made.append(
-                {
-                    "id": delivery_id,
-                    "period": issue.period,
-                    "subscriber_id": row.id,
-                    "language": edition_for(row.language, languages),
-                    "state": "queued",
-                    "message_id": vault.message_id(delivery_id, domain),
-                    "consent_epoch": row.consent_epoch,
-                    "attempts": 0,
-                    "due_at": now,
-                }
-            )
-        tx.execute(sa.insert(deliveries), made)
-        after, counted = rows[-1].id, counted + len(rows)
-    return counted
-
-
-def edition_for(language: str, available: list[str]) -> str:
-    """The reader's own language, else its base ("de-AT" -> "de"), else the publication's first."""
-    for tag in (language, language.split("-")[0]):
-        if tag in available:
-            return tag
-    return available[0]

@@ -8,13 +8,13 @@ plain SQL that SQLite and PostgreSQL both read, in the caller's transaction.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
+
+from newsletter.store.driver import driver
 
 Statement = tuple[str, tuple[object, ...]]
 """SQL whose parameters are written `?`, and their values in order."""
@@ -26,11 +26,11 @@ def run(tx: Connection, statements: Sequence[Statement]) -> list[int]:
     Raises:
         DBAPIError: the database refused; in SQLAlchemy's own shape, like everywhere else.
     """
-    with _driver(tx) as driver:
+    with driver(tx) as connection:
         if tx.dialect.name == "sqlite":
-            return [driver.execute(text, values).rowcount for text, values in statements]
-        with driver.pipeline():
-            cursors = [driver.execute(_marked(text), values) for text, values in statements]
+            return [connection.execute(text, values).rowcount for text, values in statements]
+        with connection.pipeline():
+            cursors = [connection.execute(_marked(text), values) for text, values in statements]
         return [cursor.rowcount for cursor in cursors]
 
 
@@ -40,22 +40,11 @@ def rows(tx: Connection, text: str, values: tuple[object, ...]) -> list[tuple[An
     Raises:
         DBAPIError: as `run`.
     """
-    with _driver(tx) as driver:
-        found: list[tuple[Any, ...]] = driver.execute(
+    with driver(tx) as connection:
+        found: list[tuple[Any, ...]] = connection.execute(
             text if tx.dialect.name == "sqlite" else _marked(text), values
         ).fetchall()
         return found
-
-
-@contextmanager
-def _driver(tx: Connection) -> Iterator[Any]:
-    refused = tx.dialect.loaded_dbapi.Error
-    try:
-        yield tx.connection.dbapi_connection
-    except refused as error:
-        raise DBAPIError.instance(
-            None, None, error, refused, hide_parameters=True, dialect=tx.dialect
-        ) from error
 
 
 @cache
