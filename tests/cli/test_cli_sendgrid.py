@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import threading
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -12,8 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.delivery import sendgrid_fake
 from tests.delivery.sendgrid_fake import KEY, Fake, error
+
+from newsletter import config, wiring
+from newsletter.web.server import Server
 
 Newsletter = Callable[..., Any]
 NAMED = """
@@ -179,3 +189,54 @@ def test_a_wrong_key_sends_nothing_and_says_which_setting_to_look_at(
     service.behave = sendgrid_fake.ACCEPT
     assert newsletter("send", "--early").code == 0
     assert len(service.accepted) == 3
+
+
+def test_a_signed_event_over_the_wire_finds_its_row(
+    letter: Path,
+    site: str,
+    newsletter: Newsletter,
+    monkeypatch: pytest.MonkeyPatch,
+    service: Fake,
+) -> None:
+    """Sent by the command line, told by HTTP to the program's own server, asked for by the command line."""
+    theirs = ec.generate_private_key(ec.SECP256R1())
+    spki = theirs.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    webhook = f'webhook_key = "{base64.b64encode(spki).decode()}"\n'
+    by_sendgrid(letter, monkeypatch, f'stand_in = "{service.url}"\n{webhook}')
+    with_readers(letter, site, newsletter, 3)
+    assert newsletter("send", "--early").code == 0
+    told = {
+        "event": "bounce",
+        "email": "r0@example.org",
+        "reason": "550 5.1.1 unknown",
+        "sg_event_id": "an-id",
+        **service.requests[0]["personalizations"][0]["custom_args"],
+    }
+    body = json.dumps([told]).encode()
+    stamp = str(int(time.time()))
+    signature = theirs.sign(stamp.encode() + body, ec.ECDSA(hashes.SHA256()))
+
+    with wiring.House(config.load(letter)) as house:
+        host = house.settings.public_url.removeprefix("http://")
+        with Server(house.web_app(), "127.0.0.1", 0) as server:
+            asked = urllib.request.Request(
+                f"http://127.0.0.1:{server.port}/hooks/sendgrid",
+                body,
+                {
+                    "Host": host,
+                    "Content-Type": "application/json",
+                    "X-Twilio-Email-Event-Webhook-Signature": base64.b64encode(signature).decode(),
+                    "X-Twilio-Email-Event-Webhook-Timestamp": stamp,
+                },
+            )
+            with urllib.request.urlopen(asked, timeout=10) as answer:
+                assert answer.status == 204
+            asked.data = body + b" "
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(asked, timeout=10)
+            assert refused.value.code == 403
+
+    account = json.loads(newsletter("status", "--json").out)
+    assert "bounced" in json.dumps(account)
+    assert "r0@example.org" not in json.dumps(account)
+    assert "(bounced 1, complained 0)" in newsletter("status").out
