@@ -87,7 +87,8 @@ class House:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
-        (folder / "newsletter.toml").write_text(TOML, "utf-8")
+        if not (folder / "newsletter.toml").exists():
+            (folder / "newsletter.toml").write_text(TOML, "utf-8")
         self.settings = config.load(folder)
         people_folder = folder / "people"
         people_folder.mkdir(mode=0o700, exist_ok=True)
