@@ -140,3 +140,31 @@ def test_which_replies_are_about_how_much_we_send(
 
 def test_a_refusal_for_good_is_never_about_the_pace() -> None:
     assert not slows_down(Outcome(Kind.REJECTED, Stage.RCPT, 550, "4.7.0", "too many"))
+
+
+# Seats
+
+
+def test_no_two_loops_have_more_connections_than_there_may_be() -> None:
+    tempo = Tempo(4)
+    assert [tempo.sit(3, issue=True), tempo.sit(3, issue=False), tempo.sit(1, issue=True)] == [3, 1, 0]
+    tempo.rise(3, issue=True)
+    assert tempo.sit(8, issue=True) == 3
+
+
+def test_an_issue_leaves_a_connection_to_notices_and_they_take_no_other() -> None:
+    tempo = Tempo(4)
+    tempo.keep_free(1)
+    assert tempo.sit(8, issue=False) == 1
+    assert tempo.sit(8, issue=True) == 3
+    tempo = Tempo(4)
+    tempo.keep_free(1)
+    assert tempo.sit(8, issue=True) == 3
+    assert tempo.sit(8, issue=False) == 1
+
+
+def test_one_connection_is_kept_for_nobody() -> None:
+    tempo = Tempo(1)
+    tempo.keep_free(1)
+    assert tempo.sit(8, issue=True) == 1
+    assert tempo.sit(8, issue=False) == 0
