@@ -62,7 +62,7 @@ from newsletter.subscribers.vault import unlock
 
 WATCHED = frozenset(
     {"execute", "executemany", "commit", "rollback", "send", "sendall", "recv", "connect"}
-    | {"fsync", "replace", "open", "write", "pwrite", "shutdown", "close", "unlink", "sync"}
+    | {"copy", "fsync", "replace", "open", "write", "pwrite", "shutdown", "close", "unlink", "sync"}
 )
 VALUES = (str, bytes, bytearray, list, dict)
 """`"".replace` touches no disk."""

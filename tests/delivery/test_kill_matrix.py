@@ -49,9 +49,9 @@ def test_killed_between_any_two_touches_of_disk_or_network(place: Place, dialect
 @pytest.mark.parametrize(
     "words",
     [
-        *("INSERT INTO issues", "INSERT INTO editions", "INSERT INTO deliveries"),
+        *("INSERT INTO issues", "INSERT INTO editions", "deliveries (id"),
         *("INSERT INTO senders", "UPDATE senders SET lease", "UPDATE deliveries SET state"),
-        *("SET state = 'sending'", "INSERT INTO attempts", "DELETE FROM senders"),
+        *("SET state = 'sending'", "UPDATE senders SET begun", "DELETE FROM senders"),
         *("UPDATE issues SET state", "commit", "connect", "send", "recv", "fsync"),
     ],
 )
