@@ -350,7 +350,8 @@ class News(Table):
 
 
 class Imap(Table):
-    """A folder of a mailbox that reports come back to. Without `host` none is read."""
+    """A folder that reports come back to, best one of its own: whatever in it is no report is flagged. Without `host`
+    none is read."""
 
     host: Annotated[str, Field(pattern=r"^[^\s/@]{1,255}$")] | None = None
     """One that is not this machine sees readers' addresses, so it must stand under [processors]."""

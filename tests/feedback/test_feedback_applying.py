@@ -309,3 +309,51 @@ def test_refusals_and_reports_count_together(sent: Sent) -> None:
     refuse(sent, period, {full: "terminator 552 5.2.2"})
     assert weigh(sent, period) == 1
     assert sent.why(full) == {"bounced"}
+
+
+def test_a_complaint_of_somebody_erased_is_counted_and_nothing_else(sent: Sent) -> None:
+    (erased,) = sent.readers(1)
+    sent.issue()
+    delivery = sent.delivery(erased)
+    departure.erase(sent.store, sent.journal, erased, sent.now)
+    assert sent.hear(Kind.COMPLAINED, delivery) == Applied(Effect.MARKED, "2026-11")
+
+
+def test_a_complaint_whose_commit_fails_is_a_leave_after_all(sqlite_sent: Sent) -> None:
+    """The process dies between journal and transaction: the next start finds it in the journal."""
+    sent = sqlite_sent
+    (angry,) = sent.readers(1)
+    sent.issue()
+    delivery = sent.delivery(angry)
+    with sent.store.write() as tx:
+        tx.exec_driver_sql(
+            "CREATE TRIGGER full BEFORE INSERT ON feedback_events"
+            " BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+        )
+    with pytest.raises(sa.exc.DatabaseError):
+        sent.hear(Kind.COMPLAINED, delivery)
+    assert sent.why(angry) == set()
+    sent.journal.catch_up(sent.store)
+    assert sent.why(angry) == {"left", "complained"}
+    with sent.store.write() as tx:
+        tx.exec_driver_sql("DROP TRIGGER full")
+    assert sent.hear(Kind.COMPLAINED, delivery).effect is Effect.SUPPRESSED
+    assert sent.state(angry) == "complained"
+
+
+def test_a_thousand_early_bounces_do_not_keep_the_next_from_being_applied(
+    sqlite_sent: Sent,
+) -> None:
+    sent = sqlite_sent
+    early, settled = sent.readers(2)
+    sent.issue(state="sending")
+    for reader in (early, settled):
+        sent.bounce(reader, "4.2.2")
+    with sent.store.write() as tx:
+        tx.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.subscriber_id == settled)
+            .values(state="accepted", settled_at=sent.now)
+        )
+    assert len(feedback.apply_waiting(sent.store, sent.now, most=1)) == 1
+    assert sent.states() == {early: "sending", settled: "bounced"}

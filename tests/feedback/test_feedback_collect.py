@@ -222,6 +222,30 @@ def test_the_public_record_is_amended(sent: Sent, folder: Path) -> None:
     assert (totals["audience"], totals["accepted"], totals["bounced"]) == (12, 12, 6)
 
 
+def test_nothing_of_somebody_else_is_deleted_from_a_shared_mailbox(
+    sqlite_sent: Sent, folder: Path
+) -> None:
+    """Out of office to the editor, another list, a bounce of the editor's own mail: all stay."""
+    sent = sqlite_sent
+    sent.readers(1)
+    sent.issue()
+    editor = corpus.Ours("editor@letter.example.org", "<private@letter.example.org>")
+    forged = corpus.Ours(f"b+{'A' * 32}@bounces.example.org", "")
+    mails = (
+        corpus.vacation(editor),
+        corpus.ticket(editor),
+        corpus.vacation(forged),
+        corpus.postfix(editor),
+        corpus.exim_text(editor),
+        corpus.arf(editor),
+        b"To: editor@letter.example.org\r\nPrecedence: bulk\r\n\r\nAnother list.\r\n",
+    )
+    put(folder, *mails, at=sent.now)
+    done = pass_(sent, Maildir(folder, delete=True))
+    assert done.kept == len(mails)
+    assert len(names(folder)) == len(mails)
+
+
 CANARY = "kanarienvogel.1f3c9@mailbox-canary.example"
 
 

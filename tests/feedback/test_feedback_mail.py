@@ -102,6 +102,11 @@ def test_an_automatic_reply_is_no_bounce(make: Callable[[Ours], bytes]) -> None:
     assert (heard.sort, heard.kind) == (Sort.AUTOMATIC, None)
 
 
+def test_another_list_in_the_same_mailbox_is_not_ours_to_judge() -> None:
+    raw = b"From: list@other.example\r\nTo: editor@example.org\r\nPrecedence: bulk\r\n\r\nHello\r\n"
+    assert understand(raw) == Heard(Sort.OTHER)
+
+
 def test_a_person_is_no_mailer_daemon() -> None:
     assert understand(corpus.person(OURS)) == Heard(Sort.OTHER)
 

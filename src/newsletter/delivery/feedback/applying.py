@@ -100,7 +100,8 @@ def apply_waiting(store: Store, now: dt.datetime, *, most: int = 1000) -> list[A
     if not settled:
         return []
     with store.write() as tx:
-        return [_apply(tx, _event(row), bytes(row.key), now) for row in settled]
+        applied = [_apply(tx, _event(row), bytes(row.key), now) for row in settled]
+    return [each for each in applied if each.effect is not Effect.WAITING]
 
 
 def _on_its_way(table: sa.Table) -> sa.Exists:
@@ -241,7 +242,9 @@ def _effect(tx: Connection, event: Event, mail: _Mail | None, now: dt.datetime) 
             return Applied(Effect.LEFT)
         case Kind.COMPLAINED:
             marked = mail is not None and _move(tx, mail, State.COMPLAINED, "complaint", now)
-            return Applied(Effect.SUPPRESSED, mail.period if mail and marked else None)
+            erased = event.link_id is None and _reader(tx, event, mail) is None
+            effect = Effect.MARKED if erased else Effect.SUPPRESSED
+            return Applied(effect, mail.period if mail and marked else None)
         case Kind.DELIVERED | Kind.DEFERRED:
             taken = mail is not None and mail.state is State.IN_DOUBT
             if taken and mail is not None and _move(tx, mail, State.ACCEPTED, None, now):

@@ -79,7 +79,7 @@ class What(StrEnum):
 
     ACTED = "acted on"
     AUTOMATIC = "automatic"
-    """Out of office and the like."""
+    """Out of office and the like, to a mailbox that names a mail of ours. Any other is nobody's business here."""
     SILENT = "says nothing"
     """A report about a mail of ours that says neither failed nor taken."""
     NOT_OURS = "not ours"
@@ -147,7 +147,8 @@ def collect(
             _empty(office, source, now, done, stopped)
         except CouldNotRun as error:
             trouble.append(error)
-    done.add(apply_waiting(office.store, now))
+    while applied := apply_waiting(office.store, now):
+        done.add(applied)
     if trouble:
         raise CouldNotRun(*(finding for each in trouble for finding in each.findings))
 
@@ -190,13 +191,13 @@ def judge(tx: Connection, office: Office, letter: Letter) -> tuple[What, Event |
         heard = understand(letter.raw, letter.recipients)
     except Unreadable:
         return What.UNREADABLE, None
-    if heard.sort is Sort.AUTOMATIC:
-        return What.AUTOMATIC, None
     if heard.sort is Sort.OTHER:
         return What.OTHER, None
     named = whose(tx, office.vault, heard.claims, office.domain)
     if isinstance(named, Nobody):
         return (What.FORGED if named is Nobody.FORGED else What.NOT_OURS), None
+    if heard.sort is Sort.AUTOMATIC:
+        return What.AUTOMATIC, None
     if heard.kind is None:
         return What.SILENT, None
     if named.delivery_id is None and heard.kind not in (Kind.COMPLAINED, Kind.LEFT):

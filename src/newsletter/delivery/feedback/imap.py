@@ -105,7 +105,7 @@ class ImapFolder:
             raise self._trouble("does not answer", error) from error
         try:
             session.login(box.user, box.password())
-        except imaplib.IMAP4.error:
+        except (imaplib.IMAP4.error, UnicodeError):  # it speaks ASCII alone
             # Without "from": the server's words may hold the user's address.
             raise self._trouble("refuses the user or the password", None) from None
         answer, _ = session.select(_quoted(box.folder))

@@ -33,7 +33,7 @@ class Sort(StrEnum):
     COMPLAINT = "arf"
     LEAVE = "leave-mail"
     AUTOMATIC = "automatic"
-    """Out of office, a ticket number: neither a bounce nor a leave."""
+    """Out of office, a ticket number, to one of our mailboxes: neither a bounce nor a leave."""
     OTHER = "other"
 
 
@@ -83,7 +83,9 @@ def understand(raw: bytes, recipients: Sequence[str] = ()) -> Heard:
         return _wish(mail, leave)
     if _is_daemon(mail):
         return _words_of_daemon(raw, mail, bounce)
-    return Heard(Sort.AUTOMATIC if is_automatic(mail) else Sort.OTHER)
+    if bounce and is_automatic(mail):
+        return Heard(Sort.AUTOMATIC, claims=Claims(bounce_tokens=bounce))
+    return Heard(Sort.OTHER)
 
 
 def is_automatic(mail: Part) -> bool:
@@ -205,9 +207,10 @@ def _complaint(mail: Part, feedback: Part, bounce: frozenset[str]) -> Heard:
 
 
 def _wish(mail: Part, leave: frozenset[str]) -> Heard:
+    claims = Claims(leave_tokens=leave)
     if is_automatic(mail):
-        return Heard(Sort.AUTOMATIC)
-    return Heard(Sort.LEAVE, Kind.LEFT, claims=Claims(leave_tokens=leave))
+        return Heard(Sort.AUTOMATIC, claims=claims)
+    return Heard(Sort.LEAVE, Kind.LEFT, claims=claims)
 
 
 _DAEMONS = re.compile(
