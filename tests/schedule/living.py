@@ -139,7 +139,7 @@ def letters(periods: list[Period]) -> dict[str, str]:
     """The files of a publication with a letter for each of these months, named in its subject."""
     files = {"content/topics.toml": '[cells]\nen = "Cells"\n'}
     for period in periods:
-        article = ARTICLE.format(title=f"Cells of {period}", day=f"{period.previous()}-15")
+        article = ARTICLE.format(title=f"Cells of {period}", day=f"{period}-01")
         files[f"content/articles/cells-{period}.en.md"] = article
         text = LETTER.replace('subject: "Cells"', f'subject: "{period}"')
         files[f"content/issues/{period}/letter.en.md"] = text

@@ -39,6 +39,8 @@ SITE_SECONDS = 30
 """How late an article that waited for its moment may appear."""
 MAILBOX_SECONDS = 5.0
 """How long the end waits for a mailbox that is silent. Cut there, a mail is read again: that does no harm."""
+RECORD_SECONDS = 600
+"""How late a report that came over the web stands in the public record; counting a million readers takes a moment."""
 RETENTION_SECONDS = 3600
 """What is kept no longer goes within the hour."""
 NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
@@ -132,6 +134,7 @@ def keep(duties: Duties, asked: threading.Event) -> None:
             [
                 local.Duty("month", MONTH_SECONDS, duties.month),
                 local.Duty("site", SITE_SECONDS, duties.site),
+                local.Duty("record", RECORD_SECONDS, duties.record),
                 local.Duty("retention", RETENTION_SECONDS, duties.retention),
             ],
             asked,
@@ -229,6 +232,14 @@ class Duties:
         if done.total or done.effects:
             self._desk.say(f"feedback: {sentence(done)}")
             self._desk.complain(remarks(done))
+
+    def record(self) -> None:
+        """Bring the public record up to what came back since."""
+        from newsletter.flows.telling import tell
+
+        house, parts = self._house, self._house.parts
+        tell(house.settings, house.store, house.clock(), parts.complain)
+        self._free("record")
 
     def retention(self) -> None:
         """Delete what is kept no longer."""

@@ -112,10 +112,22 @@ class Witness:
         return here
 
     def follow(self, store: Store) -> None:
-        """Let this host's mirror keep up with what another host has sent. Cheap when nothing was."""
+        """Let this host's mirror keep up with what another host has sent. Cheap when nothing was.
+
+        A host that ticks before anything was ever sent begins its mirror here.
+
+        Raises:
+            CouldNotRun: as `insist`, long before the next issue is due.
+        """
         with store.read() as tx:
             here, clock = name(tx), ledger.clock.read(tx)
-        if any(seen and seen.store == here and seen.clock < clock for seen in self._told(here)):
+        told = self._told(here)
+        known = [seen for seen in told if seen is not None]
+        if any(seen.store != here or seen.clock > clock for seen in known) or (
+            clock and None in told
+        ):
+            self.insist(store)
+        if None in told or any(seen.clock < clock for seen in known):
             with store.read() as tx:
                 now = look(tx)
             self.note(replace(now, at=now.opened))
