@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -185,3 +186,23 @@ def test_status_tells_bounced_inside_accepted(sent: Sent, newsletter: Callable[.
     assert "bounced 1, complained 0" in ran.out
     told = json.loads(newsletter("status", "2026-11", "--json").out)
     assert "bounced" in json.dumps(told)
+
+
+def test_run_takes_in_what_comes_back(
+    sent: Sent, maildir: Path, letter: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from newsletter.cli.desk import Desk
+    from newsletter.cli.serve import Duties
+
+    toml = (letter / "newsletter.toml").read_text("utf-8")
+    (letter / "newsletter.toml").write_text(f'{toml}\n[feedback]\nmaildir = "{maildir}"\n', "utf-8")
+    desk = Desk(letter)
+    with desk.house() as house:
+        duties = Duties(desk, house, threading.Event())
+        duties.feedback()
+        said = capsys.readouterr().err
+        duties.feedback()
+    assert "feedback: 2 acted on, 1 forged, 1 no report, 1 unreadable; 2 suppressed" in said
+    assert "warning[NL651]" in said
+    assert capsys.readouterr().err == ""
+    assert sorted(sent.states().values()) == ["bounced", "complained"]
