@@ -28,7 +28,6 @@ from newsletter.flows.parts import Parts
 from newsletter.issue.period import Period
 from newsletter.schedule.steps import Steps
 
-
 RETRIES = Pace().retries
 """The waits before a relay that does not answer is given up for this time."""
 DRAIN_SECONDS = Pace().drain_seconds
