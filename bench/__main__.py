@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-HELPERS = {"__init__", "__main__", "corpus", "postgres", "sink"}
+HELPERS = {"__init__", "__main__", "corpus", "delay", "post", "postgres", "sink"}
 
 
 def names() -> list[str]:
