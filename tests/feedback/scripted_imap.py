@@ -80,8 +80,10 @@ class Imap:
     def _logout(self, file: BinaryIO, _command: str) -> None:
         self._say(file, "* BYE")
 
-    def _uid_search(self, file: BinaryIO, _command: str) -> None:
-        self._say(file, f"* SEARCH {' '.join(map(str, self._unsettled()))}")
+    def _uid_search(self, file: BinaryIO, command: str) -> None:
+        without = {f"\\{key.removeprefix('UN').capitalize()}" for key in command.split()[2:]}
+        found = [str(uid) for uid, mail in self.folder.items() if not without & mail.flags]
+        self._say(file, f"* SEARCH {' '.join(found)}")
 
     def _uid_expunge(self, _file: BinaryIO, command: str) -> None:
         for uid in self._uids(command):
@@ -93,10 +95,6 @@ class Imap:
 
     def _uid_copy(self, _file: BinaryIO, command: str) -> None:
         self.moved += [self.folder[uid].raw for uid in self._uids(command)]
-
-    def _unsettled(self) -> list[int]:
-        settled = {r"\Seen", r"\Flagged", r"\Deleted"}
-        return [uid for uid, mail in self.folder.items() if not settled & mail.flags]
 
     def _uid_fetch(self, file: BinaryIO, command: str) -> None:
         for uid in self._uids(command):

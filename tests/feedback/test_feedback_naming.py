@@ -18,7 +18,7 @@ from newsletter.delivery import ledger, notices
 from newsletter.delivery.feedback import Effect
 from newsletter.delivery.feedback.collecting import What
 from newsletter.delivery.press import Press
-from newsletter.store.tables import feedback_events
+from newsletter.store.tables import deliveries, feedback_events
 from newsletter.store.tables import notices as notice_rows
 from newsletter.subscribers import people, wordings
 from newsletter.subscribers.address import Address
@@ -58,6 +58,17 @@ def test_the_envelope_id_alone_tells(sent: Sent) -> None:
     sent.issue()
     ours = sent.ours(gone, verp="letter@letter.example.org", message_id="", leave="")
     assert sent.hears(corpus.report(ours)).effects == {Effect.SUPPRESSED: 1}
+
+
+def test_a_message_id_that_our_key_did_not_make_names_nobody(sent: Sent) -> None:
+    """Whoever could write into the ledger could still not choose a Message-ID."""
+    (victim,) = sent.readers(1)
+    sent.issue()
+    with sent.store.write() as tx:
+        tx.execute(sa.update(deliveries).values(message_id="<chosen@letter.example.org>"))
+    chosen = Ours("letter@letter.example.org", "<chosen@letter.example.org>")
+    assert sent.hears(corpus.report(chosen)).mails == {What.FORGED: 1}
+    assert sent.why(victim) == set()
 
 
 def test_an_envelope_recipient_tells_what_the_header_does_not(sent: Sent) -> None:

@@ -26,7 +26,7 @@ def of(raw: bytes) -> Opinion:
     """What kind of failure a mail speaks of; never raises for what a stranger wrote."""
     import flufl.bounce
 
-    # Its log would name addresses.
+    # What trips one of its detectors may hold an address, and it logs that.
     logging.getLogger("flufl.bounce").disabled = True
     try:
         message = email.message_from_bytes(raw[:SHOWN], policy=email.policy.compat32)
