@@ -83,7 +83,7 @@ def load(
     *,
     drafts: bool = False,
     shelf: Shelf | None = None,
-    given: Mapping[str, Given] | None = None,
+    given: dict[str, Given] | None = None,
     jobs: int = 1,
     progress: texts.Progress | None = None,
 ) -> Catalogue:
@@ -91,13 +91,13 @@ def load(
 
     `drafts` publishes drafts too (preview). `shelf` keeps what was parsed
     before; `jobs` processes parse what was not. `given`: texts that were read
-    already, by their path.
+    already, by their path; they are taken out of it.
 
     Raises:
         Findings: at least one error; every finding of every file is in it.
     """
     languages = settings.publication.languages
-    gathered = texts.gather(settings, shelf=shelf, given=given or {}, jobs=jobs, progress=progress)
+    gathered = texts.gather(settings, shelf=shelf, given=given, jobs=jobs, progress=progress)
     findings = list(gathered.findings)
     known_topics, problems = topics.read(settings.root, languages)
     findings += problems

@@ -6,8 +6,8 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from newsletter.config import Settings
@@ -21,7 +21,6 @@ from newsletter.errors import Finding, Level, Where, did_you_mean
 
 Progress = Callable[[int, int, str], None]
 FOLDERS = ("articles", "pages")
-NOTHING: Mapping[str, Given] = {}
 ENOUGH = 64
 """Texts. Below, one process is done before a second has begun."""
 _NAME = re.compile(r"(?P<id>[^.]+)\.(?P<language>[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)\.md")
@@ -41,11 +40,12 @@ def gather(
     settings: Settings,
     *,
     shelf: Shelf | None = None,
-    given: Mapping[str, Given] = NOTHING,
+    given: dict[str, Given] | None = None,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Gathered:
-    """Read and parse content/articles and content/pages; `given` are files that were read already."""
+    """Read and parse content/articles and content/pages; files that were read already are taken out of `given`."""
+    given = {} if given is None else given
     findings: list[Finding] = []
     work: list[Job] = []
     for kind in FOLDERS:
@@ -70,9 +70,9 @@ def gather(
 
 
 def _parsed(
-    work: Sequence[Job], shelf: Shelf | None, jobs: int, progress: Progress | None
+    work: list[Job], shelf: Shelf | None, jobs: int, progress: Progress | None
 ) -> list[Parsed]:
-    """Each job's result, in order: remembered, or made now."""
+    """Each job's result, in order: remembered, or made now. The bytes of what was made are let go."""
     results: list[Parsed | None] = [None] * len(work)
     if shelf is not None:
         results = [remember.recall(job, shelf) for job in work]
@@ -80,6 +80,7 @@ def _parsed(
     made = _made([work[number] for number in missing], jobs)
     for count, (number, (card, fragment)) in enumerate(zip(missing, made, strict=True), 1):
         results[number] = remember.keep(work[number], card, fragment, shelf)
+        work[number] = replace(work[number], data=b"")
         if progress is not None:
             progress(count, len(missing), "reading")
     return [result for result in results if result is not None]
@@ -89,10 +90,12 @@ def _work(job: Job) -> tuple[bytes, bytes]:
     return remember.packed(parse(job))
 
 
-def _made(work: Sequence[Job], jobs: int) -> Iterator[tuple[bytes, bytes]]:
-    """(card, fragment) of each job; in `jobs` processes where that is quicker."""
+def _made(work: list[Job], jobs: int) -> Iterator[tuple[bytes, bytes]]:
+    """(card, fragment) of each job; in `jobs` processes where that is quicker. `work` is used up."""
     if jobs < 2 or len(work) < ENOUGH:
-        yield from map(_work, work)
+        work.reverse()
+        while work:
+            yield _work(work.pop())
         return
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
@@ -100,7 +103,9 @@ def _made(work: Sequence[Job], jobs: int) -> Iterator[tuple[bytes, bytes]]:
     alone = threading.active_count() == 1 and hasattr(os, "fork")
     context = multiprocessing.get_context("fork" if alone else "spawn")
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        yield from pool.map(_work, work, chunksize=max(1, min(32, len(work) // (jobs * 4))))
+        made = pool.map(_work, work, chunksize=max(1, min(32, len(work) // (jobs * 4))))
+        work.clear()
+        yield from made
 
 
 def _names(folder: Path, root: Path, findings: list[Finding]) -> Iterator[str]:
@@ -134,7 +139,7 @@ def _job(
     file: str,
     kind: str,
     settings: Settings,
-    given: Mapping[str, Given],
+    given: dict[str, Given],
     findings: list[Finding],
 ) -> Job | None:
     path = f"content/{kind}/{file}"
@@ -161,7 +166,7 @@ def _job(
             )
         )
         return None
-    known = given.get(f"{settings.root}/{path}")
+    known = given.pop(f"{settings.root}/{path}", None)
     if known is None or len(known.data) > source.MAX_FILE:
         data = source.read_bytes(settings.root, settings.root / path, folder_is_inside=True)
         if isinstance(data, Finding):

@@ -50,24 +50,21 @@ def chrome(facts: Facts, tag: str) -> Values:
 
 
 def _menu(facts: Facts, tag: str) -> list[Values]:
+    """The links at the top; the one with `find` leads to the search."""
     at, languages = facts.at, facts.languages
     pages = [page for page in facts.catalogue.pages if page.language == tag]
     menu = [
-        {"href": at(urls.articles_path(tag, languages)), "text": facts.say("Explainers", tag)},
-        {"href": at(urls.archive_path(tag, languages)), "text": facts.say("Past letters", tag)},
-        *(
-            {"href": at(urls.page_path(page, languages)), "text": page.title}
-            for page in pages
-            if page.menu == "top"
-        ),
+        (urls.articles_path(tag, languages), facts.say("Explainers", tag)),
+        (urls.archive_path(tag, languages), facts.say("Past letters", tag)),
+        *((urls.page_path(page, languages), page.title) for page in pages if page.menu == "top"),
     ]
     if not any(page.id == "subscribe" for page in pages):
-        href = at(urls.subscribe_path(tag, languages))
-        menu.append({"href": href, "text": facts.say("Subscribe", tag)})
+        menu.append((urls.subscribe_path(tag, languages), facts.say("Subscribe", tag)))
+    links: list[Values] = [{"href": at(path), "text": text, "find": False} for path, text in menu]
     if facts.assets.search:
         href = at(urls.search_path(tag, languages))
-        menu.append({"href": href, "text": facts.say("Search", tag)})
-    return menu
+        links.append({"href": href, "text": facts.say("Search", tag), "find": True})
+    return links
 
 
 def _solver(settings: Settings) -> str | None:
