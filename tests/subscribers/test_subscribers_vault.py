@@ -176,6 +176,23 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     assert code(error) == "NL503"
 
 
+def test_a_key_that_systemd_lends_may_be_its_group_s_and_nobody_else_s(tmp_path: Path) -> None:
+    path = tmp_path / "credentials" / "newsletter.key"
+    path.parent.mkdir()
+    rootkey.new(path)
+    path.chmod(0o440)
+    environ = {"NEWSLETTER_KEY_FILE": str(path)}
+    lent = environ | {"CREDENTIALS_DIRECTORY": str(path.parent)}
+    assert rootkey.read(lent).path == path
+    with pytest.raises(CouldNotRun):
+        rootkey.read(environ)
+    with pytest.raises(CouldNotRun):
+        rootkey.read(environ | {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    path.chmod(0o444)
+    with pytest.raises(CouldNotRun):
+        rootkey.read(lent)
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"short", b"\xff" * 44, b"A" * 43, base64.b64encode(b"x" * 31), b"A" * 9999]
 )

@@ -119,11 +119,24 @@ def read(
                 help=f"make a key once with `newsletter key new FILE`, then `export {VARIABLE}=FILE`",
             )
         )
-    return load(Path(name), publication=publication, database=database)
+    path, lent = Path(name), environ.get("CREDENTIALS_DIRECTORY")
+    by_group = bool(lent) and path.parent == Path(str(lent))
+    return load(path, publication=publication, database=database, by_group=by_group)
 
 
-def load(path: Path, *, publication: Path | None = None, database: Path | None = None) -> RootKey:
-    """The key in the file `path`. Raises: as `read`, without NL501."""
+def load(
+    path: Path,
+    *,
+    publication: Path | None = None,
+    database: Path | None = None,
+    by_group: bool = False,
+) -> RootKey:
+    """The key in the file `path`. Raises: as `read`, without NL501.
+
+    `by_group`: its group may read it. A credential that systemd lends is root's,
+    and an ACL, which the mode shows in the group's place, lets one account in
+    (systemd.exec(5), LoadCredential).
+    """
     where = Where(str(path))
     try:
         with path.open("rb") as file:
@@ -138,7 +151,7 @@ def load(path: Path, *, publication: Path | None = None, database: Path | None =
                 help=f"see that {VARIABLE} names the file that `newsletter key new` made",
             )
         ) from error
-    if mode & 0o077:
+    if mode & (0o037 if by_group else 0o077):
         raise CouldNotRun(
             Finding(
                 "NL503",
