@@ -118,9 +118,12 @@ class Trace:
         if kind == "c_return" and self._order.durable and name in ("commit", "execute"):
             self._note(function.__self__)
         self.last = next(self._count)
-        if self._order.labels:
-            self.labels.append(f"{'after' if after else 'before'} {name} {_what(frame)}".strip())
-        if self.last == self._order.at:
+        struck = self.last == self._order.at
+        if struck or self._order.labels:
+            label = f"{'after' if after else 'before'} {name} {_what(frame)}".strip()
+            self.labels.append(label)
+        if struck:
+            Path(f"{self._order.skew}-at").write_text(label, "utf-8")
             os.kill(os.getpid(), self._order.signal)
 
     def _note(self, driver: object) -> None:

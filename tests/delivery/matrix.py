@@ -14,6 +14,9 @@ and the run is judged: copies by the relay, claims by the ledger.
     stopped   SIGSTOP, another sender on this machine sends meanwhile, SIGCONT
     frozen    SIGSTOP for longer than the lease, a sender on another machine
               takes it for dead and sends meanwhile, SIGCONT
+    judged    the same, and an operator has whoever got nothing sent again before the
+              SIGCONT; a copy too many may come of it only where it was stopped
+              between the last look at the clock and the write of the final dot
     power     every sender dies at once, and whatever was not flushed is lost
 
 matrix_power.py says what `power` models and what it does not.
@@ -25,6 +28,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -42,10 +46,10 @@ CONSOLE = Console()
 
 
 def run_all(place: Place, plans: Sequence[Plan]) -> list[Verdict]:
-    """Each plan once; a failure is printed when it comes, with the seed that repeats it."""
-    verdicts = []
+    """Each plan once; a failure is printed when it comes, with the seed that repeats it. Ctrl-C ends it early."""
+    verdicts: list[Verdict] = []
     columns = (TextColumn("{task.completed}/{task.total}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=CONSOLE) as bar:
+    with suppress(KeyboardInterrupt), Progress(*columns, console=CONSOLE) as bar:
         task = bar.add_task("", total=len(plans))
         for one in plans:
             verdicts.append(verdict := trial(place, one))

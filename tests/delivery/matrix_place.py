@@ -155,7 +155,8 @@ class Place:
                 self._drop(name)
                 self._made.discard(name)
             shutil.rmtree(root, ignore_errors=True)
-            root.with_name(f"{root.name}-skew").unlink(missing_ok=True)
+            for beside in self.scratch.glob(f"{root.name}-skew*"):
+                beside.unlink()
 
     def survey(self, dialect: str) -> list[str]:
         """What each event of a send is that nobody disturbs."""
@@ -203,6 +204,10 @@ class Run:
         self.ahead += seconds
         with self.skew.open("r+b") as file:
             file.write(struct.pack("d", self.ahead))
+
+    def struck(self) -> str:
+        """What the event was at which the blow fell."""
+        return Path(f"{self.skew}-at").read_text("utf-8")
 
     def now(self) -> dt.datetime:
         return DUE + dt.timedelta(seconds=self.ahead)

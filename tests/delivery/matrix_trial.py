@@ -30,6 +30,8 @@ from newsletter.subscribers.journal import Journal
 
 HOUR = 3600.0
 RESTARTS = 4
+BEFORE_THE_DOT = "before send"
+"""The event of a write that holds a message; those of commands say which."""
 STANDSTILL = 0.7
 """Seconds a sender gets beside one that is stopped, before it is taken to wait for it."""
 
@@ -38,6 +40,7 @@ class Kind(StrEnum):
     KILL = "kill"
     STOPPED = "stopped"
     FROZEN = "frozen"
+    JUDGED = "judged"
     POWER = "power"
 
 
@@ -101,6 +104,8 @@ class Trial:
         self.bound = 0
         self.leaver = place.ids(plan.dialect)[plan.leaver] if plan.leaver is not None else None
         self.spared: int | None = None
+        self.window = False
+        """It was stopped between its last look at the clock and the final dot (docs/delivery-states.md)."""
         self.mails = 0
         self.leaving: threading.Thread | None = None
 
@@ -137,6 +142,7 @@ class Trial:
             Kind.KILL: self.kill,
             Kind.STOPPED: self.stop,
             Kind.FROZEN: self.stop,
+            Kind.JUDGED: self.stop,
             Kind.POWER: self.power,
         }[self.plan.kind]()
         if self.leaving is not None:
@@ -171,16 +177,34 @@ class Trial:
             return
         self.verdict.blows = 1
         waiting = self.busy(beside)
-        frozen = self.plan.kind is Kind.FROZEN
+        here = self.plan.kind is Kind.STOPPED
         self.bound = CONNECTIONS
-        if frozen:
+        if not here:
             self.run.later(ledger.LEASE.total_seconds() + 60)
-            self.bound = READERS if waiting else self.held()
-        waiting += self.busy([self.run.start(host="another machine" if frozen else "")])
-        if waiting and frozen:
+            self.bound = self.held()
+        waiting += self.busy([self.run.start(host="" if here else "another machine")])
+        if waiting and not here:
             self.bound = READERS
+        elif self.plan.kind is Kind.JUDGED:
+            self.judged()
         os.kill(first, signal.SIGCONT)
         self.insist(self.run.wait(first, *waiting))
+
+    def judged(self) -> None:
+        """The operator asks the relay, has who got nothing sent again, and that is done, before it goes on."""
+        got = {to for to, _ in self.run.mails.delivered}
+        number = {reader: at for at, reader in enumerate(self.place.ids(self.plan.dialect))}
+        with self.store() as store, store.write() as tx:
+            doubtful = tx.execute(
+                sa.select(deliveries.c.id, deliveries.c.subscriber_id).where(
+                    deliveries.c.state == State.IN_DOUBT.value
+                )
+            ).all()
+            for row in doubtful:
+                if f"reader{number[row.subscriber_id]}@example.org" not in got:
+                    ledger.resolve(tx, str(DECEMBER), row.id, State.QUEUED, self.run.now())
+        self.insist(self.run.wait(self.run.start(host="another machine")))
+        self.window = self.run.struck() == BEFORE_THE_DOT
 
     def busy(self, pids: list[int]) -> list[int]:
         """Those that do not get to their end while the first one stands still."""
@@ -246,14 +270,15 @@ class Trial:
         if account is None:
             breach("the issue was never opened")
             return
-        copies = Counter(to for to, _ in self.run.mails.delivered)
+        mails = Counter(to for to, _ in self.run.mails.delivered)
         got = {
-            reader: copies[f"reader{number}@example.org"]
+            reader: mails[f"reader{number}@example.org"]
             for number, reader in enumerate(self.place.ids(self.plan.dialect))
         }
         for reader, number in got.items():
             if reader in states or reader != self.leaver:
-                self.verdict.breaches += _wrong(states.get(reader), number)
+                copies = min(number, 1) if self.window else number
+                self.verdict.breaches += _wrong(states.get(reader), copies)
         if self.leaver and self.spared:
             if got[self.leaver]:
                 breach("a mail was begun after the leave was answered")

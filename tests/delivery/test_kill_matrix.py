@@ -24,7 +24,10 @@ def place(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
 @pytest.mark.postgres
 @pytest.mark.parametrize(
     "seed",
-    [pytest.param(seed, id="-".join(str(plan(seed)).split()[2:5])) for seed in range(16)],
+    [
+        pytest.param(seed, id="-".join(str(plan(seed)).split()[2:5]))
+        for seed in range(len(Kind) * 4)
+    ],
 )
 def test_whatever_befalls_the_senders_the_law_holds(place: Place, seed: int) -> None:
     verdict = trial(place, plan(seed))
