@@ -111,7 +111,7 @@ def test_there_are_enough_texts_and_nothing_is_wrong_with_them() -> None:
 
 def test_every_standing_page_is_there_in_every_language() -> None:
     found = {(page.id, page.language) for page in CATALOGUE.pages}
-    wanted = ("about", "privacy", "subscribe", "how-we-check")
+    wanted = ("about", "privacy", "subscribe", "how-we-check", "promise")
     assert found == {(i, tag) for i in wanted for tag in SETTINGS.publication.languages}
 
 

@@ -9,7 +9,17 @@ from newsletter import content, resources
 from newsletter.config import Settings
 from newsletter.content import urls
 from newsletter.errors import Finding, Findings
-from newsletter.site import feeds, letters, outlets, pagefind, places, plan, previews, style
+from newsletter.site import (
+    feeds,
+    letters,
+    outlets,
+    pagefind,
+    places,
+    plan,
+    previews,
+    promise,
+    style,
+)
 from newsletter.site.facts import Facts
 from newsletter.site.pages import Pages
 from newsletter.site.photos import Photos
@@ -56,13 +66,19 @@ class Inventory:
             if not drawn.inline and not drawn.photo
         }
         self._ready |= found.pictures
+        self._ready |= promise.served(settings, tuple(catalogue.pages))
         self._ready["robots.txt"] = feeds.robots(where.absolute("/sitemap.xml"))
         self._ready["sitemap.xml"] = _sitemap(made, where)
         self._kept = {name: Kept(each.digest, each.kept) for name, each in shown.files.items()}
         self._kept |= seen.files
         self._kept |= make_search(settings, catalogue, found.sent, where, cache=cache)
         self.pages = len(made.sheets)
-        self.warnings = (*catalogue.warnings, *found.warnings, *pagefind.missing(settings))
+        self.warnings = (
+            *catalogue.warnings,
+            *found.warnings,
+            *pagefind.missing(settings),
+            *promise.warnings(settings),
+        )
 
     def names(self) -> Iterator[str]:
         """Every file of the site."""

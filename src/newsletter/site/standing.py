@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from newsletter.content import urls
 from newsletter.content.model import Page
-from newsletter.site import frame
+from newsletter.site import frame, promise
 from newsletter.site.facts import Facts
 from newsletter.site.sheet import Sheet, Values
 
@@ -34,6 +34,15 @@ def _page(facts: Facts, page: Page) -> Sheet:
         contents.append(
             {"level": 2, "id": NAMED, "text": facts.say("Who works for us", page.language)}
         )
+    told = promise.values(facts, page)
+    if told is not None:
+        contents.append(
+            {
+                "level": 2,
+                "id": promise.MONTHS,
+                "text": facts.say("Month by month", page.language),
+            }
+        )
     return frame.sheet(
         facts,
         urls.page_path(page, facts.languages),
@@ -46,6 +55,7 @@ def _page(facts: Facts, page: Page) -> Sheet:
             "processors": named,
             "processors_id": NAMED,
             "processors_language": facts.languages[0],
+            "promise": told,
         },
         others={
             other.language: urls.page_path(other, facts.languages)
