@@ -9,6 +9,7 @@ docs/decisions/one-pen.md says why one thread holds the pen and every line.
 from __future__ import annotations
 
 import collections
+import dataclasses
 import datetime as dt
 import secrets
 import threading
@@ -21,7 +22,7 @@ from sqlalchemy.engine import Connection
 from newsletter.delivery import ledger
 from newsletter.delivery.ledger import LEASE, Job, Lane, whereabouts
 from newsletter.delivery.ledger.tally import Tally
-from newsletter.delivery.lines import TICK_SECONDS, Doing, Line, Lines
+from newsletter.delivery.lines import TICK_SECONDS, Composed, Doing, Line, Lines
 from newsletter.delivery.outcome import Kind, Outcome, Stage, Transport, boot_seconds
 from newsletter.delivery.press import Press
 from newsletter.delivery.report import Pace, Progress, Report, Stop
@@ -135,6 +136,7 @@ class Desk:
         results = [line.result for line in done]
         for _, outcome in results:
             self._weigh(outcome)
+        takers.sort(key=lambda line: line.following is None)
         jobs = self.beginning = [] if self.halt.is_set() else self._granted(takers)
         begun: list[bool] = []
         dot_before = boot_seconds() + DOT_WITHIN
@@ -145,6 +147,8 @@ class Desk:
         going = list(zip(takers, jobs, begun, strict=False))
         for line, job, ok in going:
             line.job = job if ok else None
+            if not ok:  # fenced off; where it was announced, the line is hung up
+                line.following = None
         self.beginning = []
         for line, job, ok in going:
             if ok:
@@ -165,6 +169,9 @@ class Desk:
             elif line.doing is Doing.GONE and line.outcome is not None:
                 self._trouble(line.outcome)
                 line.outcome = None
+                if line.following is not None:
+                    self.pool.appendleft(line.following.job)
+                    line.following = None
                 self.calls.leave(line)
         return done, takers
 
@@ -176,21 +183,44 @@ class Desk:
         return begun
 
     def _send(self, line: Line, job: Job, dot_before: float) -> None:
+        composed, line.following = line.following or self._compose(job), None
+        if isinstance(composed, Outcome):
+            line.doing, line.outcome = Doing.SENDING, composed
+            return
+        line.following = self._following(line)
+        envelope = dataclasses.replace(composed.envelope, dot_before=dot_before)
+        self.calls.send(line, envelope, composed.message)
+
+    def _following(self, line: Line) -> Composed | None:
+        """What this line is given next; it may be announced behind the dot of what it sends now.
+
+        It stays claimed until its own turn, which begins it before its first
+        byte: an announcement without a message is nothing that arrives.
+        """
+        if line.stepping is None or not self.pool or self.halt.is_set():
+            return None
+        if self.tempo.paces(time.monotonic()):
+            return None
+        job = self.pool.popleft()
+        composed = self._compose(job)
+        if isinstance(composed, Outcome):
+            self.pool.appendleft(job)  # its own turn will say so
+            return None
+        return composed
+
+    def _compose(self, job: Job) -> Composed | Outcome:
         try:
-            envelope, message = self.press.compose(job, self.clock(), dot_before)
+            return Composed(job, *self.press.compose(job, self.clock()))
         except Exception as error:  # noqa: BLE001 - one damaged row must not stop the others
             words = f"not composed: {type(error).__name__}"
-            line.doing = Doing.SENDING
-            line.outcome = Outcome(Kind.DEFERRED, Stage.CONNECT, reply=words)
-        else:
-            self.calls.send(line, envelope, message)
+            return Outcome(Kind.DEFERRED, Stage.CONNECT, reply=words)
 
     def _send_home(self, idle: list[Line]) -> None:
         """There is nothing for these lines, except to rest when it is the pace that holds them back."""
         now = time.monotonic()
         rest = self.tempo.waits(now)
         for line in idle:
-            if self.pool and not self.halt.is_set():
+            if (self.pool or line.following) and not self.halt.is_set():
                 if not rest and line.doing is Doing.FREE:
                     line.connection.close()  # fewer were asked for: an idle line counts too
                 line.rests_until = now + (rest or NO_ROOM_SECONDS)
@@ -198,14 +228,18 @@ class Desk:
                 self.calls.leave(line)
 
     def _granted(self, takers: list[Line]) -> list[Job]:
-        """The next jobs, for the first of `takers`, as many as the pace allows."""
+        """The next jobs, for the first of `takers`, as many as the pace allows.
+
+        Those who know already what follows stand in front.
+        """
         now = time.monotonic()
-        wanted = min(len(takers), len(self.pool))
+        jobs = [line.following.job for line in takers if line.following]
+        wanted = min(len(takers), len(jobs) + len(self.pool))
         room = self.tempo.connections(now)
         if room < len(self.calls.every):
             wanted = min(wanted, room - sum(line.under_way for line in self.calls.every))
         wanted = self.tempo.grant(max(wanted, 0), now)
-        return [self.pool.popleft() for _ in range(wanted)]
+        return jobs[:wanted] + [self.pool.popleft() for _ in range(wanted - len(jobs))]
 
     def _trouble(self, trouble: Outcome) -> None:
         """This line is gone; the others go on, unless it is us whom the relay refuses."""

@@ -17,9 +17,10 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from enum import StrEnum
+from typing import NamedTuple
 
 from newsletter.delivery.ledger import Job
-from newsletter.delivery.outcome import Envelope, Kind, Outcome, Stage, Transport
+from newsletter.delivery.outcome import Envelope, Following, Kind, Outcome, Stage, Transport
 from newsletter.delivery.steps import Dial, Stepping, Steps, Wait
 from newsletter.delivery.worker import Worker
 
@@ -32,6 +33,14 @@ class Doing(StrEnum):
     FREE = "free"
     SENDING = "sending"
     GONE = "gone"
+
+
+class Composed(NamedTuple):
+    """A job, ready to be sent."""
+
+    job: Job
+    envelope: Envelope
+    message: bytes
 
 
 class Line:
@@ -47,6 +56,8 @@ class Line:
         self.outcome: Outcome | None = None
         """What came of the job, or the trouble of a line that is gone."""
         self.rests_until = 0.0
+        self.following: Composed | None = None
+        """What it is given next: claimed and composed, perhaps announced, not begun."""
         self.dialogue: Steps | None = None
         self.until = 0.0
         self.watched = (-1, 0)
@@ -109,12 +120,14 @@ class Lines:
             self._time_out()
 
     def send(self, line: Line, envelope: Envelope, message: bytes) -> None:
-        """Begin a message on a free line."""
+        """Begin a message on a free line; what follows it there may be announced."""
         line.doing, line.outcome = Doing.SENDING, None
         if line.stepping is None:
             line.worker.send(envelope, message)
         else:
-            line.dialogue = line.stepping.steps(envelope, message)
+            after = line.following
+            hint = None if after is None else Following(after.envelope, len(after.message))
+            line.dialogue = line.stepping.steps(envelope, message, hint)
             self._step(line)
 
     def free(self, line: Line) -> None:

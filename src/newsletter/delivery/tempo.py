@@ -111,6 +111,12 @@ class Tempo:
         with self._lock:
             return max(0.0, self._next - now) if self._gap() else 0.0
 
+    def paces(self, now: float) -> bool:
+        """Whether there is a pause between one message and the next."""
+        with self._lock:
+            self._ease(now)
+            return bool(self._gap())
+
     def slowed(self, now: float) -> Outcome | None:
         """What made it slower than the publisher allows; None when nothing does."""
         with self._lock:

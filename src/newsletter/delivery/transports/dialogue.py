@@ -238,6 +238,11 @@ class Talk(smtplib.SMTP):
     def fileno(self) -> int:
         return -1 if self.sock is None else self.sock.fileno()
 
+    @property
+    def announced(self) -> bool:
+        """Whether a message was announced and has not had its turn."""
+        return self._announced is not None
+
     def awaits(self, envelope: Envelope, size: int) -> bool:
         """Whether this message may go on this line now: none was announced, or just this one."""
         return self._announced is None or self._announced == self._commands(envelope, size)
@@ -256,7 +261,7 @@ class Talk(smtplib.SMTP):
         commands = self._commands(envelope, len(message))
         if isinstance(commands, Outcome):
             return commands
-        written = self._announced is not None
+        written = self.announced
         self._announced = None
         if not written:
             if self._glance() is not None:

@@ -34,7 +34,10 @@ TRUST_SECONDS = 600.0
 
 
 class Trust:
-    """Which certificates are believed. Threads may share it."""
+    """What all lines to a relay know of it: which certificates are believed, and whether it
+    takes a message announced behind another's dot. Threads may share it."""
+
+    no_announcements = False
 
     def __init__(self, authority: Path | None = None) -> None:
         self._authority = authority
@@ -120,7 +123,15 @@ class SmtpConnection:
         if talk is not None and not talk.awaits(envelope, len(message)):
             self._drop()  # another was announced, and only hanging up takes that back
         used = self._talk is not None
+        announced = talk is not None and talk.announced
+        if self._trust.no_announcements:
+            following = None
         outcome = yield from self._once(envelope, message, following)
+        if announced and outcome.kind is Kind.OUR_FAULT and outcome.stage is Stage.MAIL:
+            # Perhaps it is the announcement that it does not like: ask without.
+            self._trust.no_announcements = True
+            self._drop()
+            return (yield from self._once(envelope, message, None))
         if used and _hung_up_before(outcome):
             # The relay had closed an idle line, or takes so many messages on
             # one and no more. Nothing of this message was said: dial again.
