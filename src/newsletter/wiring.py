@@ -99,7 +99,8 @@ class House:
         from newsletter.store import open_store
 
         file = self.database
-        store = open_store(f"{SQLITE}{file}" if file else self.settings.store.url)
+        beside = self.settings.path(self.settings.store.witness).parent
+        store = open_store(f"{SQLITE}{file}" if file else self.settings.store.url, beside)
         store.migrate()
         return store
 

@@ -22,7 +22,15 @@ from newsletter.delivery.outcome import Transport
 from newsletter.delivery.press import Press
 from newsletter.delivery.report import Pace, Progress, Report, Stop
 from newsletter.delivery.tempo import Tempo
+from newsletter.errors import Finding
 from newsletter.store import Store
+from newsletter.store.restored import was_restored
+
+RESTORED = Finding(
+    "NL702",
+    "the database was restored from a backup, and may lack what was sent since",
+    help="nothing is sent from it, no confirmation either, until `newsletter doctor --adopt` takes it over",
+)
 
 __all__ = ["Pace", "Progress", "Report", "Stop", "send"]
 
@@ -45,7 +53,13 @@ def send(
     `press` has loaded the lanes' issues. `witness` is told the ledger's clock
     after each durable batch of claims of an issue, before its first message.
     `tempo` is shared by loops that send to the same server; None: one of its own.
+
+    A store that was restored and not adopted sends nothing, no notice either:
+    what it shows as waiting may have been sent.
     """
+    with store.read() as tx:
+        if was_restored(tx):
+            return Report(Stop.PAUSED, why=RESTORED.what, trouble=RESTORED)
     desk = Desk(store, press, transport, lanes, pace, clock, stop or threading.Event())
     desk.progress, desk.witness = progress, witness
     desk.tempo = tempo or desk.tempo

@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 import sqlalchemy as sa
@@ -137,11 +138,12 @@ class Store:
         self._writer.dispose()
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, beside: Path | None = None) -> Store:
     """Open the database at `url`; the SQLite file and its folder are made when missing.
 
     `url` is `sqlite:////absolute/path` or `postgresql://...`; a relative SQLite
-    path counts from the working directory.
+    path counts from the working directory. `beside` is where this host keeps
+    what a database that is no file cannot hold of itself (ledger/tally.py).
 
     Raises:
         CouldNotRun: NL802 no such kind of database, NL803 others may read the
@@ -156,7 +158,7 @@ def open_store(url: str) -> Store:
     if kind == "sqlite":
         store = _sqlite(parsed)
     elif kind in ("postgresql", "postgres"):
-        store = _postgresql(parsed.set(drivername="postgresql+psycopg"))
+        store = _postgresql(parsed.set(drivername="postgresql+psycopg"), beside)
     else:
         raise CouldNotRun(_unknown_kind())
     try:
@@ -231,7 +233,7 @@ def _sqlite(url: sa.URL) -> Store:
     return Store(engine("BEGIN", True, 8), engine("BEGIN IMMEDIATE", False, 1), "sqlite")
 
 
-def _postgresql(url: sa.URL) -> Store:
+def _postgresql(url: sa.URL, beside: Path | None) -> Store:
     try:
         writer = sa.create_engine(url, pool_size=8, max_overflow=32, pool_pre_ping=True)
     except ModuleNotFoundError as error:
@@ -242,5 +244,6 @@ def _postgresql(url: sa.URL) -> Store:
                 help="in the program's checkout: pip install '.[postgres]'",
             )
         ) from error
+    writer = writer.execution_options(beside=beside)
     reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return Store(reader, writer, "postgresql")

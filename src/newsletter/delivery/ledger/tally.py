@@ -8,7 +8,8 @@ boot id already says enough). When the sender is dead and the database knows of
 fewer tries than its tally, or there is no tally, then this is not the file the
 sender wrote to, but a copy that was put back: whoever it still shows as
 claimed may have been served. An inode would not tell: `cp` over a file keeps
-it. SQLite alone; PostgreSQL has no file to copy.
+it. For PostgreSQL it lies beside the witness (`open_store`'s `beside`), on the
+sender's own host, which alone recovers it before its lease is over.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def start(tx: Connection, sender: str) -> None:
     path = path_of(tx, sender)
     if path is None:
         return
+    path.parent.mkdir(parents=True, exist_ok=True)
     known = set(tx.scalars(sa.select(senders.c.claim_id)))
     for other in path.parent.glob(f"{_prefix(path, sender)}*"):
         if other.name.removeprefix(_prefix(path, sender)) not in known:
@@ -70,10 +72,14 @@ def start(tx: Connection, sender: str) -> None:
 
 
 def path_of(tx: Connection, sender: str) -> Path | None:
-    """Where the tally of `sender` lies; None on a database that is no file."""
-    if tx.dialect.name != "sqlite":
-        return None
-    database = Path(str(tx.engine.url.database))
+    """Where the tally of `sender` lies; None where the database is no file and has no folder on this host."""
+    if tx.dialect.name == "sqlite":
+        database = Path(str(tx.engine.url.database))
+    else:
+        beside = tx.get_execution_options().get("beside")
+        if beside is None:
+            return None
+        database = beside / str(tx.engine.url.database)
     return database.with_name(f"{database.name}-sender-{sender}")
 
 
