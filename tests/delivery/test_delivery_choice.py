@@ -172,6 +172,16 @@ def test_a_rehearsal_is_never_carried_by_sendgrid(
     assert codes(publication(toml=sendgrid(url=url))) == ["NL632"]
 
 
+@pytest.mark.parametrize("site", ["http://127.0.0.1:8000", "https://letter.clinic.net"])
+@pytest.mark.usefixtures("key")
+def test_site_and_forms_must_both_be_where_readers_are(
+    publication: Callable[..., Settings], site: str
+) -> None:
+    forms = "https://letter.clinic.net" if "127" in site else "http://127.0.0.1:8000"
+    text = sendgrid(f'{SENDGRID_NAMED}[web]\npublic_url = "{forms}"\n', site)
+    assert codes(publication(toml=text)) == ["NL632"]
+
+
 @pytest.mark.usefixtures("key")
 def test_a_stand_in_on_this_machine_needs_no_word(publication: Callable[..., Settings]) -> None:
     text = sendgrid("", "http://127.0.0.1:8000") + 'stand_in = "http://127.0.0.1:8026"\n'
