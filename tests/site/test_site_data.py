@@ -69,6 +69,23 @@ def test_every_value_for_machines_stands_on_the_page_as_well(
             assert " ".join(value.split()) in body, (key, value)
 
 
+def test_an_author_is_a_person_and_a_team_is_none(
+    publication: Callable[..., Settings], now: dt.datetime, tmp_path: Path
+) -> None:
+    names = "{name: Ada King}, {name: Редакция}, {name: Test letter}, {name: The ward, role: team}"
+    files = {"content/articles/a.en.md": article("A", f"authors: [{names}]")}
+    site.build(publication(files), now, tmp_path / "public")
+
+    html = (tmp_path / "public/articles/a/index.html").read_text("utf-8")
+    (script,) = html5lib.parse(html, namespaceHTMLElements=False).iter("script")
+    assert [each["@type"] for each in json.loads(script.text or "")["author"]] == [
+        "Person",
+        "Organization",
+        "Organization",
+        "Organization",
+    ]
+
+
 def test_a_hostile_title_stays_words_in_every_feed(
     publication: Callable[..., Settings], now: dt.datetime, tmp_path: Path
 ) -> None:

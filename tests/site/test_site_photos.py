@@ -251,6 +251,45 @@ def test_a_changed_photo_has_other_addresses_and_the_old_files_go(
     assert not before & after
 
 
+def keys(root: Path) -> set[str]:
+    """What is kept below .cache of photos and previews, but for the site's own sign."""
+    return {path.parent.name for path in (root / ".cache/photos").glob("*/made.json")} | {
+        path.stem for path in (root / ".cache/previews").glob("*.jpg")
+    }
+
+
+def test_what_no_site_shows_any_more_is_thrown_away_and_nothing_else(
+    publication: Callable[..., Settings], now: dt.datetime, tmp_path: Path
+) -> None:
+    settings = publication(
+        {
+            "content/images/x.jpg": photo(),
+            "content/articles/a.en.md": article("A", "picture: {path: images/x.jpg, alt: X}"),
+        }
+    )
+    cache = settings.root / ".cache/photos"
+    site.build(settings, now, tmp_path / "public")
+    first = keys(settings.root)
+    site.build(settings, now, tmp_path / "preview")
+    (settings.root / "content/images/x.jpg").write_bytes(photo(size=(900, 600)))
+    (cache / ".new-cut-short").mkdir()
+    (cache / "notes.txt").write_text("mine")
+    stranger = cache / next(path.parent.name for path in cache.glob("*/made.json")) / "mine.txt"
+    stranger.write_text("mine")
+
+    site.build(settings, now, tmp_path / "public")
+    both = keys(settings.root)
+    site.build(settings, now, tmp_path / "preview")
+
+    assert len(first) == 2
+    assert len(both) == 4, "the preview still shows the old photo"
+    assert keys(settings.root) == both - first
+    assert sorted(path.name for path in stranger.parent.iterdir()) == ["mine.txt"]
+    assert (cache / "notes.txt").read_text() == "mine"
+    assert not (cache / ".new-cut-short").exists()
+    assert site.build(settings, now, tmp_path / "public", verify=True).written == 0
+
+
 def test_a_photo_that_breaks_between_check_and_build_publishes_nothing(
     publication: Callable[..., Settings], now: dt.datetime, tmp_path: Path
 ) -> None:

@@ -145,7 +145,7 @@ class _Build:
     def _make(self, before: Memory, given: Inputs, shelf: Shelf | None) -> BuildReport:
         """Everything that is not as it was, made and published."""
         from newsletter import content
-        from newsletter.site import making, photos, tree
+        from newsletter.site import making, photos, pruning, tree
         from newsletter.site.inventory import Inventory
 
         self.clock.lap("imports")
@@ -192,6 +192,8 @@ class _Build:
             signatures,
         )
         memory.write(self.file, after)
+        if cache:
+            pruning.prune(settings.root, stamps, self.file.parent)
         self.clock.lap("remember")
         return self._report(after, switched.written, switched.unchanged, switched.removed)
 

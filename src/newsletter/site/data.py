@@ -7,14 +7,16 @@ claimed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from newsletter.content.model import Article, Reference
+from newsletter.content.model import Article, Author, Reference
 from newsletter.content.references import links
 from newsletter.language import Language
 
 Values = dict[str, Any]
+TEAMS = {"editorial team", "the editors", "redaktion", "die redaktion", "редакция"}
+"""Names of nobody alone, in small letters. Under another name a group writes with `role: team`."""
 
 
 def article(
@@ -23,6 +25,7 @@ def article(
     cited: Sequence[str],
     *,
     site: str,
+    ours: Collection[str],
     canonical: str,
     audience: str,
     language: Language,
@@ -30,7 +33,8 @@ def article(
     """The JSON-LD of an article's page.
 
     `page` holds the values its template shows; `cited` the keys of its
-    references in order; `audience` the words on the page, "" when it is no
+    references in order; `ours` the names under which the publication itself
+    writes, which are no person's; `audience` the words on the page, "" when it is no
     health publication.
     """
     made: Values = {
@@ -47,7 +51,9 @@ def article(
     if page["updated"]:
         made["dateModified"] = page["updated"]["iso"]
     if written.authors:
-        made["author"] = [{"name": author.name} for author in written.authors]
+        made["author"] = [
+            {"@type": _kind(author, ours), "name": author.name} for author in written.authors
+        ]
     if audience:
         made["medicalAudience"] = {"@type": "Patient", "audienceType": audience}
     review = page["review"]
@@ -61,6 +67,12 @@ def article(
     if citations:
         made["citation"] = citations
     return made
+
+
+def _kind(author: Author, ours: Collection[str]) -> str:
+    """A person, unless the role or the name says that several write together."""
+    together = author.role == "team" or author.name.casefold() in TEAMS or author.name in ours
+    return "Organization" if together else "Person"
 
 
 def _citation(reference: Reference, language: Language) -> Values:

@@ -70,6 +70,7 @@ def _article(facts: Facts, article: Article, every: Values, related: list[Articl
         article,
         reading.cited,
         site=facts.settings.publication.title,
+        ours={facts.settings.publication.title, facts.settings.sender.name},
         canonical=facts.places.absolute(here),
         audience=audience,
         language=language,
