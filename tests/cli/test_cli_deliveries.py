@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import typer
+from typer.main import get_group
 
 from newsletter import config, wiring
+from newsletter.cli.app import app
 from newsletter.delivery import ledger
 from newsletter.delivery.ledger import Job, Lane, whereabouts
 from newsletter.delivery.outcome import Kind, Outcome, Stage
@@ -249,3 +253,21 @@ def test_who_is_not_accepted_is_listed_with_addresses_on_request(
     assert (plain.code, whole.code) == (0, 0)
     assert "@example.org" not in plain.out.replace("letter.example.org", "")
     assert whole.out.strip().endswith("@example.org")
+
+
+def test_every_command_of_the_page_on_doubts_can_be_typed() -> None:
+    page = (Path(__file__).parents[2] / "docs/doubt.md").read_text("utf-8")
+    typed = [line for line in page.splitlines() if line.startswith(("newsletter ", "journalctl "))]
+    root = get_group(app)
+    top = typer.Context(root, info_name="newsletter")
+
+    assert len(typed) >= 8
+    for line in typed:
+        words = shlex.split(line.rpartition("| ")[2])[1:]
+        command = root.get_command(top, words[0])
+        while hasattr(command, "commands"):
+            words = words[1:]
+            command = command.commands[words[0]]
+        assert command is not None
+        known = {each for param in command.params for each in param.opts}
+        assert {word for word in words if word.startswith("--")} <= known, line
