@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import signal
 import subprocess
@@ -48,13 +49,13 @@ sys.exit(app.run(sys.argv[2:]))
 """The program as it is, at another moment."""
 
 
-def _program(place: World, *words: str) -> subprocess.Popen[str]:
+def _program(place: World, *words: str, moment: dt.datetime = DUE) -> subprocess.Popen[str]:
     key = place.folder / "letter.key"
     if not key.exists():
         rootkey.save(KEY, key)
     place.host().down()
     return subprocess.Popen(
-        [sys.executable, "-c", RUN, DUE.isoformat(), *words],
+        [sys.executable, "-c", RUN, moment.isoformat(), *words],
         cwd=place.folder / "letter",
         env={
             **os.environ,
@@ -165,3 +166,13 @@ def test_a_service_without_its_key_says_so_and_does_not_start(place: World) -> N
     _, err = service.communicate(timeout=30)
     assert service.returncode == 2
     assert "error[NL5" in err
+
+
+def test_a_send_by_a_clock_that_was_set_back_is_refused_with_its_code(place: World) -> None:
+    place.host().ticks()
+    before = len(place.server.delivered)
+    sender = _program(place, "send", "2026-11", moment=DUE - dt.timedelta(days=20))
+    out, err = sender.communicate(timeout=30)
+    assert (sender.returncode, out) == (2, "")
+    assert "error[NL710]: the clock says 2026-11-11 08:00Z, but mail was sent at 2026-12-01" in err
+    assert len(place.server.delivered) == before == READERS

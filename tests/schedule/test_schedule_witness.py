@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import json
+import os
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ import sqlalchemy as sa
 from newsletter.delivery.ledger import clock
 from newsletter.errors import CouldNotRun
 from newsletter.files import write_atomic
+from newsletter.schedule.seen import written
 from newsletter.schedule.witness import Seen, Standing, Witness, adopt, judge
 from newsletter.store import Store, open_store
 from newsletter.store.restored import mark_restored
@@ -296,3 +300,21 @@ def test_two_senders_of_one_host_never_make_the_witness_forget(
     for place in mirrored.places(sqlite_store.id.hex()):
         told = json.loads(place.read_text())
         assert (told["clock"], told["at"]) == (59, (now + dt.timedelta(seconds=59)).isoformat())
+
+
+def test_a_sender_waits_for_another_that_is_writing_the_witness(
+    sqlite_store: Store, mirrored: Witness, now: dt.datetime
+) -> None:
+    first = mirrored.insist(sqlite_store, now)
+    folder = os.open(mirrored.path.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    other = threading.Thread(target=mirrored.tick, args=(5, now))
+    other.start()
+    other.join(0.2)
+    assert other.is_alive()
+    write_atomic(mirrored.path, written(replace(first, clock=9)))
+    os.close(folder)
+    other.join()
+    told = mirrored.read()
+    assert told is not None
+    assert told.clock == 9
