@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import subprocess
 import sys
 from collections.abc import Callable
 
@@ -226,6 +227,12 @@ def test_without_the_sdk_the_command_that_brings_it_is_told(
     (finding,) = refused.value.findings
     assert finding.code == "NL630"
     assert "pip install '.[sendgrid]'" in finding.help
+
+
+def test_who_sends_by_smtp_never_loads_the_sdk() -> None:
+    code = "import sys, newsletter.delivery.transports.choice; print('sendgrid' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize(

@@ -453,6 +453,7 @@ def test_a_certificate_that_does_not_verify_gets_no_key(tmp_path: Any) -> None:
     server.server_close()
     assert outcome is not None
     assert (outcome.kind, outcome.stage) == (Kind.OUR_FAULT, Stage.STARTTLS)
+    assert outcome.reply == "the certificate is self-signed"
 
 
 def test_a_lease_that_is_over_holds_the_request_back(

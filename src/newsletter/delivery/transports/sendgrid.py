@@ -117,15 +117,13 @@ class SendGridConnection:
         self._key = ""
 
     def ready(self) -> Outcome | None:
-        trouble = self._rested() or self._keyless()
-        if trouble is not None:
-            return trouble
+        held_back = self._rested() or self._keyless()
+        if held_back is not None:
+            return held_back
         try:
             self._line.open()
-        except ssl.SSLCertVerificationError:
-            return Outcome(Kind.OUR_FAULT, Stage.STARTTLS, reply="the certificate does not verify")
         except OSError as error:
-            return Outcome(Kind.DEFERRED, Stage.CONNECT, reply=_words(error))
+            return trouble.outcome(Stage.CONNECT, error)
         if self._aborted.is_set():
             self._line.close()
             return _aborted()
@@ -161,9 +159,9 @@ class SendGridConnection:
         if self._aborted.is_set():
             return _aborted()
         body = sendgrid_mail.request(envelope, message)
-        trouble = self.ready()
-        if trouble is not None:
-            return trouble
+        unready = self.ready()
+        if unready is not None:
+            return unready
         outcome, seconds = self._post(body, envelope.dot_before)
         self._restraint.heed(outcome, seconds)
         return outcome
