@@ -39,7 +39,8 @@ def test_bounced_and_complained_stand_inside_accepted_and_the_sum_stays_exact(se
     assert account.exact
 
 
-def test_whoever_bounced_gets_no_next_issue(sent: Sent) -> None:
+def test_whoever_bounced_gets_no_next_issue(sqlite_sent: Sent) -> None:
+    sent = sqlite_sent
     gone, fine = sent.readers(2)
     sent.issue()
     sent.bounce(gone, "5.1.1")
@@ -67,14 +68,18 @@ def test_the_second_copy_of_an_event_changes_nothing(sent: Sent) -> None:
         assert tx.scalar(sa.select(sa.func.count()).select_from(feedback_events)) == 1
 
 
-def test_an_event_about_nobody_here_is_not_kept(sent: Sent) -> None:
+def test_an_event_about_nobody_here_is_not_kept(sqlite_sent: Sent) -> None:
+    sent = sqlite_sent
     assert sent.hear(Kind.BOUNCED, "0" * 32, enhanced="5.1.1").effect is Effect.UNKNOWN
     with sent.store.read() as tx:
         assert tx.scalar(sa.select(sa.func.count()).select_from(feedback_events)) == 0
 
 
 @pytest.mark.parametrize("state", ["claimed", "sending", "deferred", "queued"])
-def test_an_early_bounce_waits_until_its_delivery_has_settled(sent: Sent, state: str) -> None:
+def test_an_early_bounce_waits_until_its_delivery_has_settled(
+    sqlite_sent: Sent, state: str
+) -> None:
+    sent = sqlite_sent
     (gone,) = sent.readers(1)
     sent.issue(state=state)
     assert sent.bounce(gone, "5.1.1").effect is Effect.WAITING
@@ -88,8 +93,9 @@ def test_an_early_bounce_waits_until_its_delivery_has_settled(sent: Sent, state:
 
 @pytest.mark.parametrize("state", ["rejected", "excluded"])
 def test_an_early_bounce_of_a_mail_that_was_never_taken_is_forgotten(
-    sent: Sent, state: str
+    sqlite_sent: Sent, state: str
 ) -> None:
+    sent = sqlite_sent
     (reader,) = sent.readers(1)
     sent.issue(state="sending")
     sent.bounce(reader, "5.1.1")
@@ -99,7 +105,8 @@ def test_an_early_bounce_of_a_mail_that_was_never_taken_is_forgotten(
     assert sent.why(reader) == set()
 
 
-def test_a_bounce_settles_a_delivery_in_doubt(sent: Sent) -> None:
+def test_a_bounce_settles_a_delivery_in_doubt(sqlite_sent: Sent) -> None:
+    sent = sqlite_sent
     (gone,) = sent.readers(1)
     sent.issue(state="in_doubt")
     sent.bounce(gone, "5.1.1")
@@ -116,7 +123,8 @@ def test_whoever_has_it_proves_that_it_was_taken(sent: Sent, kind: Kind) -> None
     assert again == Applied(Effect.NOTHING)
 
 
-def test_a_refusal_for_our_sake_marks_and_suppresses_nobody(sent: Sent) -> None:
+def test_a_refusal_for_our_sake_marks_and_suppresses_nobody(sqlite_sent: Sent) -> None:
+    sent = sqlite_sent
     refused, blocked = sent.readers(2)
     sent.issue()
     assert sent.bounce(refused, "5.7.1", code=550) == Applied(Effect.MARKED, "2026-11")
@@ -134,7 +142,8 @@ def test_a_full_mailbox_is_suppressed_after_three_issues_in_a_row(sent: Sent) ->
     assert effects == [Effect.MARKED, Effect.MARKED, Effect.SUPPRESSED]
 
 
-def test_an_issue_that_stayed_taken_begins_the_count_anew(sent: Sent) -> None:
+def test_an_issue_that_stayed_taken_begins_the_count_anew(sqlite_sent: Sent) -> None:
+    sent = sqlite_sent
     (full,) = sent.readers(1)
     for number, comes_back in ((1, True), (2, False), (3, True), (4, True)):
         period = sent.issue(number)
@@ -143,7 +152,8 @@ def test_an_issue_that_stayed_taken_begins_the_count_anew(sent: Sent) -> None:
     assert sent.why(full) == set()
 
 
-def test_a_stale_bounce_is_kept_and_changes_nothing(sent: Sent) -> None:
+def test_a_stale_bounce_is_kept_and_changes_nothing(sqlite_sent: Sent) -> None:
+    sent = sqlite_sent
     (reader,) = sent.readers(1)
     sent.issue()
     late = sent.now + FRESH + dt.timedelta(seconds=1)
@@ -152,7 +162,8 @@ def test_a_stale_bounce_is_kept_and_changes_nothing(sent: Sent) -> None:
     assert sent.why(reader) == set()
 
 
-def test_a_mail_of_an_older_consent_does_not_suppress_who_came_back(sent: Sent) -> None:
+def test_a_mail_of_an_older_consent_does_not_suppress_who_came_back(sqlite_sent: Sent) -> None:
+    sent = sqlite_sent
     (back,) = sent.readers(1)
     sent.issue()
     with sent.store.write() as tx:
@@ -196,7 +207,8 @@ def test_a_complaint_survives_a_restore(sent: Sent) -> None:
     assert sent.why(angry) == {"left", "complained"}
 
 
-def test_a_complaint_may_name_the_reader_alone(sent: Sent) -> None:
+def test_a_complaint_may_name_the_reader_alone(sqlite_sent: Sent) -> None:
+    sent = sqlite_sent
     (angry,) = sent.readers(1)
     with sent.store.read() as tx:
         link = bytes(tx.execute(sa.select(subscribers.c.link_id)).scalar_one())
@@ -214,7 +226,8 @@ def test_a_leave_that_came_back_is_a_leave_like_any_other(sent: Sent) -> None:
     assert sent.state(leaver) == "excluded"
 
 
-def test_a_bounce_of_somebody_erased_is_counted_and_nothing_else(sent: Sent) -> None:
+def test_a_bounce_of_somebody_erased_is_counted_and_nothing_else(sqlite_sent: Sent) -> None:
+    sent = sqlite_sent
     (erased,) = sent.readers(1)
     sent.issue()
     delivery = sent.delivery(erased)
@@ -223,7 +236,8 @@ def test_a_bounce_of_somebody_erased_is_counted_and_nothing_else(sent: Sent) -> 
     assert sent.sum().bounced == 1
 
 
-def test_a_complaint_after_a_bounce_still_counts_for_the_reader(sent: Sent) -> None:
+def test_a_complaint_after_a_bounce_still_counts_for_the_reader(sqlite_sent: Sent) -> None:
+    sent = sqlite_sent
     (reader,) = sent.readers(1)
     sent.issue()
     sent.bounce(reader, "4.2.2")
@@ -301,7 +315,8 @@ def test_whom_a_server_refused_for_good_is_not_tried_again(sent: Sent) -> None:
     assert sent.state(gone) == "rejected"
 
 
-def test_refusals_and_reports_count_together(sent: Sent) -> None:
+def test_refusals_and_reports_count_together(sqlite_sent: Sent) -> None:
+    sent = sqlite_sent
     (full,) = sent.readers(1)
     refuse(sent, sent.issue(1), {full: "rcpt 552 5.2.2"})
     sent.bounce(full, "4.2.2", sent.issue(2))
@@ -311,7 +326,8 @@ def test_refusals_and_reports_count_together(sent: Sent) -> None:
     assert sent.why(full) == {"bounced"}
 
 
-def test_a_complaint_of_somebody_erased_is_counted_and_nothing_else(sent: Sent) -> None:
+def test_a_complaint_of_somebody_erased_is_counted_and_nothing_else(sqlite_sent: Sent) -> None:
+    sent = sqlite_sent
     (erased,) = sent.readers(1)
     sent.issue()
     delivery = sent.delivery(erased)

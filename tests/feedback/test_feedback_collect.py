@@ -75,7 +75,8 @@ def test_the_next_pass_reads_nothing_again(sqlite_sent: Sent, folder: Path) -> N
     assert pass_(sent, Maildir(folder)).total == 0
 
 
-def test_delete_deletes_what_was_acted_on_and_nothing_else(sent: Sent, folder: Path) -> None:
+def test_delete_deletes_what_was_acted_on_and_nothing_else(sqlite_sent: Sent, folder: Path) -> None:
+    sent = sqlite_sent
     gone, fine = sent.readers(2)
     sent.issue()
     put(folder, corpus.postfix(sent.ours(gone)), corpus.person(sent.ours(fine)), at=sent.now)
@@ -291,7 +292,10 @@ def server() -> Iterator[Imap]:
         yield made
 
 
-def test_an_imap_folder_is_read_and_marked_after_the_commit(sent: Sent, server: Imap) -> None:
+def test_an_imap_folder_is_read_and_marked_after_the_commit(
+    sqlite_sent: Sent, server: Imap
+) -> None:
+    sent = sqlite_sent
     gone, fine = sent.readers(2)
     sent.issue()
     server.put(corpus.postfix(sent.ours(gone)), corpus.person(sent.ours(fine)))
@@ -338,7 +342,8 @@ def test_an_imap_mail_is_moved(sqlite_sent: Sent, server: Imap, capabilities: st
 
 
 @pytest.mark.parametrize("at", ["UID STORE", "UID FETCH", "UID SEARCH", "SELECT", "LOGIN"])
-def test_a_line_that_is_cut_loses_no_mail(sent: Sent, server: Imap, at: str) -> None:
+def test_a_line_that_is_cut_loses_no_mail(sqlite_sent: Sent, server: Imap, at: str) -> None:
+    sent = sqlite_sent
     (full,) = sent.readers(1)
     sent.issue()
     server.put(corpus.full_mailbox(sent.ours(full)))
@@ -474,7 +479,8 @@ def test_a_maildir_below_the_publication_is_found(
     assert isinstance(source, Maildir)
 
 
-def test_an_event_is_kept_for_every_mail_that_was_acted_on(sent: Sent, folder: Path) -> None:
+def test_an_event_is_kept_for_every_mail_that_was_acted_on(sqlite_sent: Sent, folder: Path) -> None:
+    sent = sqlite_sent
     readers = sent.readers(3)
     sent.issue()
     put(folder, *(corpus.postfix(sent.ours(reader)) for reader in readers), at=sent.now)

@@ -38,7 +38,10 @@ def test_a_real_bounce_suppresses_in_the_words_of(
 
 
 @pytest.mark.parametrize("make", corpus.COMPLAINTS.values(), ids=corpus.COMPLAINTS)
-def test_a_real_complaint_takes_the_reader_out(sent: Sent, make: Callable[[Ours], bytes]) -> None:
+def test_a_real_complaint_takes_the_reader_out(
+    sqlite_sent: Sent, make: Callable[[Ours], bytes]
+) -> None:
+    sent = sqlite_sent
     angry, calm = sent.readers(2)
     sent.issue()
     sent.hears(make(sent.ours(angry)))
@@ -60,8 +63,9 @@ def test_the_envelope_id_alone_tells(sent: Sent) -> None:
     assert sent.hears(corpus.report(ours)).effects == {Effect.SUPPRESSED: 1}
 
 
-def test_a_message_id_that_our_key_did_not_make_names_nobody(sent: Sent) -> None:
+def test_a_message_id_that_our_key_did_not_make_names_nobody(sqlite_sent: Sent) -> None:
     """Whoever could write into the ledger could still not choose a Message-ID."""
+    sent = sqlite_sent
     (victim,) = sent.readers(1)
     sent.issue()
     with sent.store.write() as tx:
@@ -71,7 +75,8 @@ def test_a_message_id_that_our_key_did_not_make_names_nobody(sent: Sent) -> None
     assert sent.why(victim) == set()
 
 
-def test_an_envelope_recipient_tells_what_the_header_does_not(sent: Sent) -> None:
+def test_an_envelope_recipient_tells_what_the_header_does_not(sqlite_sent: Sent) -> None:
+    sent = sqlite_sent
     (gone,) = sent.readers(1)
     sent.issue()
     ours = sent.ours(gone, message_id="", leave="", envelope_id="")
@@ -205,7 +210,8 @@ def test_a_replay_changes_nothing_whatever_stands_around_it(sent: Sent) -> None:
     assert sent.why(full) == set()
 
 
-def test_a_token_of_an_older_issue_is_too_old_to_believe(sent: Sent) -> None:
+def test_a_token_of_an_older_issue_is_too_old_to_believe(sqlite_sent: Sent) -> None:
+    sent = sqlite_sent
     (reader,) = sent.readers(1)
     sent.issue(1)
     old = corpus.report(sent.ours(reader))
@@ -216,7 +222,8 @@ def test_a_token_of_an_older_issue_is_too_old_to_believe(sent: Sent) -> None:
     assert sent.why(reader) == set()
 
 
-def test_a_token_of_an_issue_names_that_issue_alone(sent: Sent) -> None:
+def test_a_token_of_an_issue_names_that_issue_alone(sqlite_sent: Sent) -> None:
+    sent = sqlite_sent
     (reader,) = sent.readers(1)
     sent.issue(1)
     raw = corpus.report(sent.ours(reader))
@@ -257,7 +264,8 @@ def test_a_bounce_of_a_confirmation_marks_it_and_nothing_else(sent: Sent) -> Non
     assert sent.sum().exact
 
 
-def test_a_notice_has_a_return_path_that_names_it(sent: Sent) -> None:
+def test_a_notice_has_a_return_path_that_names_it(sqlite_sent: Sent) -> None:
+    sent = sqlite_sent
     notice = _notice(sent)
     settings = sent.settings.model_copy(
         update={
@@ -283,7 +291,8 @@ def test_a_leave_by_mail_is_a_leave(sent: Sent) -> None:
     assert len(list(sent.journal.entries())) == 1
 
 
-def test_whoever_came_back_may_leave_by_mail_again(sent: Sent) -> None:
+def test_whoever_came_back_may_leave_by_mail_again(sqlite_sent: Sent) -> None:
+    sent = sqlite_sent
     (reader,) = sent.readers(1)
     sent.issue()
     mailbox = f"leave+{sent.ours(reader).leave}@bounces.example.org"

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+from newsletter.delivery.feedback.applying import FRESH
 from newsletter.delivery.feedback.verdict import (
+    GONE_CODES,
+    GONE_STATUS,
     IN_A_ROW,
     Past,
     Weight,
@@ -134,3 +140,11 @@ def test_a_reason_is_read_as_it_was_written(
     blocked: bool,
 ) -> None:
     assert read_reason(reason(code, enhanced, blocked=blocked)) == (code, enhanced, blocked)
+
+
+def test_the_page_names_every_status_and_code_that_suppresses_at_once() -> None:
+    page = (Path(__file__).parents[2] / "docs/feedback.md").read_text("utf-8")
+    (row,) = [line for line in page.splitlines() if "does not exist" in line]
+    assert set(re.findall(r"\b5\.\d\.\d+", row)) == GONE_STATUS
+    assert {int(code) for code in re.findall(r"(?<![.\d])5\d\d\b", row)} == GONE_CODES
+    assert f"{FRESH.days} days" in page
