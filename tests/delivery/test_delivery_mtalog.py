@@ -107,7 +107,7 @@ def test_postfix_gave_up_after_its_queue_time() -> None:
         ("reject: header Subject: spam from localhost[127.0.0.1]; from=<a@b> to=<c@d> proto=ESMTP helo=<x>: 5.7.1 message content rejected", Proof.REFUSED),
         ("reject: body x from localhost[127.0.0.1]; from=<a@b> to=<c@d>: 4.7.1 later", Proof.NOT_TAKEN),
         ("removed (canceled)", Proof.NOT_TAKEN),
-        ("removed (discarded)", Proof.TAKEN),
+        ("discard: header Subject: x from localhost[127.0.0.1]; from=<a@b> to=<c@d>", Proof.TAKEN),
         ("hold: header X: y from localhost[127.0.0.1]; from=<a@b> to=<c@d>", Proof.BEGUN),
         ("warning: header Subject: 5.7.1 from localhost[127.0.0.1]; from=<a@b>", Proof.BEGUN),
     ],
@@ -416,3 +416,37 @@ def test_an_entry_knows_who_said_it() -> None:
 
     assert lines.entry(line) == (b"postfix/smtp", b"hello")
     assert lines.entry(b"hello") is None
+
+
+REAL = Path(__file__).parent / "logs" / "postfix-3.7.log"
+
+
+@pytest.mark.parametrize(
+    ("name", "came", "words"),
+    [
+        ("full", Proof.TAKEN, "sent 2.0.0"),
+        ("before", Proof.BEGUN, "begun"),
+        ("after", Proof.TAKEN, "sent 2.0.0"),
+        ("spam", Proof.REFUSED, "refused 5.7.1"),
+        ("later", Proof.NOT_TAKEN, "not taken"),
+        ("hold", Proof.BEGUN, "begun"),
+        ("discard", Proof.TAKEN, "discarded"),
+        ("gone", Proof.BOUNCED, "bounced 5.3.0"),
+        ("wait", Proof.TAKEN, "deferred 4.3.0"),
+        ("quoted", Proof.TAKEN, "sent 2.0.0"),
+        ("never", Proof.ABSENT, ""),
+    ],
+)
+def test_a_real_postfix_logged_what_was_done_to_it(name: str, came: Proof, words: str) -> None:
+    """Postfix 3.7.11: `before` was cut ahead of the final dot, `after` behind it, unanswered;
+    `spam`, `later`, `hold` and `discard` met its header_checks; `gone` and `wait` were answered
+    5yz and 4yz by the next server; `quoted` went to `"a>, dsn=5.1.1, status=bounced (x"@example.net`."""
+    ours = f"{name}@letter.example.org"
+    log = read([REAL], [ours])
+
+    assert log.proof(ours) is came
+    if came is not Proof.ABSENT:
+        assert log.found[ours].words("").split(" ", 1)[1] == words
+        assert log.found[ours].held is (name == "hold")
+    if came is Proof.BOUNCED:
+        assert log.found[ours].code == 500

@@ -3,7 +3,8 @@
     cleanup   QID: message-id=<ours>                              begun: the dot may never have come
     cleanup   QID: milter-reject: END-OF-MESSAGE ... 5.7.1 ...    refused
     cleanup   QID: reject: header|body|content ...                refused
-    cleanup   QID: removed (canceled)                             not taken (Postfix 3.9 and later)
+    cleanup   QID: removed (canceled)                             not taken (not every version says so)
+    cleanup   QID: discard: header|body|content ...               taken: 250, and then thrown away
     qmgr      QID: from=<...>, size=..., nrcpt=1 (queue active)   taken
     smtp      QID: to=<...>, relay=..., dsn=2.0.0, status=sent (...)
     qmgr      QID: from=<...>, status=expired, returned to sender
@@ -30,6 +31,7 @@ _DELIVERY = re.compile(
     rb"to=" + _ADDRESS + rb"(?:, orig_to=" + _ADDRESS + rb")?"
     rb", relay=[^ ]+(?:, conn_use=\d+)?, delay=[^ ]+, delays=[^ ]+(?:, tls=[^ ]+)?"
     rb", dsn=(\d\.\d{1,3}\.\d{1,3}), status=([A-Za-z]+)"
+    rb"(?: \(host [^ ]+ said: ([45]\d\d))?"
 )
 _QUEUED = re.compile(rb"from=" + _ADDRESS + rb", size=\d+, nrcpt=\d+ \(queue active\)")
 _EXPIRED = re.compile(rb"from=" + _ADDRESS + rb", status=(expired|force-expired), returned")
@@ -62,6 +64,8 @@ class Postfix:
             return False
         if text.startswith((b"hold: ", b"milter-hold: ")):
             track.held = True
+        elif text.startswith((b"discard: ", b"milter-discard: ")):
+            track.delivery("discarded", bounced=False)  # after a 250: accepted, in our table
         elif agent[2] == b"cleanup":
             self._cleaned(queue_id, track, text)
         else:
@@ -79,10 +83,7 @@ class Postfix:
 
     def _cleaned(self, queue_id: bytes, track: Track, text: bytes) -> None:
         if text.startswith(b"removed ("):
-            # "canceled": an error, and no 250. "discarded": 250, and then thrown away.
             track.cancelled |= text.startswith(b"removed (canceled)")
-            if text.startswith(b"removed (discarded)"):
-                track.delivery("discarded", bounced=False)
             self._live.pop(queue_id, None)
         elif text.startswith(b"milter-reject: END-OF-MESSAGE "):
             found = _REPLY.match(text)
@@ -107,4 +108,9 @@ class Postfix:
             track.delivery(expired[1].decode("ascii"), bounced=True, enhanced="5.4.7")
         elif told := _DELIVERY.match(text):
             status = told[2].decode("ascii")
-            track.delivery(status, bounced=status in _BOUNCED, enhanced=told[1].decode("ascii"))
+            track.delivery(
+                status,
+                bounced=status in _BOUNCED,
+                enhanced=told[1].decode("ascii"),
+                code=int(told[3]) if told[3] else None,
+            )
