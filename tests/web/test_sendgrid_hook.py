@@ -10,6 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,20 @@ def test_the_same_event_in_another_batch_is_the_same_event(house: House) -> None
     post(house, [event("spamreport", sg_event_id="id-of-delivered")])
     assert [row.kind for row in stored(house)] == ["delivered"]
     assert delivery(house).state == "accepted"
+
+
+def test_copies_that_come_at_once_count_once(house: House) -> None:
+    """SendGrid asks again when an answer is late, and the first request may still be under way."""
+    batch = [event("delivered", sg_event_id=f"d{each}") for each in range(30)] + [
+        event("spamreport")
+    ]
+    body = json.dumps(batch).encode()
+    signature, hook = sign(body), Hook(house.parts)
+    with ThreadPoolExecutor(4) as pool:
+        takes = [pool.submit(hook._take, STAMP, signature, body) for _ in range(4)]
+    assert [take.result().status_code for take in takes] == [204] * 4
+    assert len(stored(house)) == 31
+    assert delivery(house).state == "complained"
 
 
 def test_an_event_that_names_no_row_of_ours_is_answered_and_forgotten(house: House) -> None:
