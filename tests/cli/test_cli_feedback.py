@@ -206,3 +206,15 @@ def test_run_takes_in_what_comes_back(
     assert "warning[NL651]" in said
     assert capsys.readouterr().err == ""
     assert sorted(sent.states().values()) == ["bounced", "complained"]
+
+
+def test_doctor_says_what_is_read_and_what_is_not(
+    sent: Sent, maildir: Path, letter: Path, newsletter: Callable[..., Any]
+) -> None:
+    assert "bounces are not read" in newsletter("doctor").out
+    toml = (letter / "newsletter.toml").read_text("utf-8")
+    (letter / "newsletter.toml").write_text(f'{toml}\n[feedback]\nmaildir = "{maildir}"\n', "utf-8")
+    assert "5 mails wait in the Maildir" in newsletter("doctor").out
+    (letter / "newsletter.toml").write_text(f'{toml}\n[feedback]\nmaildir = "none"\n', "utf-8")
+    ran = newsletter("doctor")
+    assert "NL645" in ran.out + ran.err

@@ -320,3 +320,16 @@ def test_out_of_office_is_neither_a_bounce_nor_a_leave(
     assert done.mails == {What.AUTOMATIC: 2}
     assert sent.state(reader) == "accepted"
     assert sent.standing(reader) == "confirmed"
+
+
+def test_nothing_that_came_back_is_answered(sqlite_sent: Sent) -> None:
+    """RFC 5321 §4.5.5: no mail goes out because of one that came in."""
+    sent = sqlite_sent
+    makers = [*corpus.GONE.values(), *corpus.COMPLAINTS.values(), corpus.vacation, corpus.person]
+    readers = sent.readers(len(makers))
+    sent.issue()
+    marks = [sent.ours(reader) for reader in readers]
+    leaves = [corpus.leave_mail(f"leave+{ours.leave}@bounces.example.org") for ours in marks]
+    sent.hears(*(make(ours) for make, ours in zip(makers, marks, strict=True)), *leaves)
+    with sent.store.read() as tx:
+        assert tx.execute(sa.select(notice_rows)).all() == []

@@ -41,6 +41,7 @@ def look(house: House, *, relay: bool) -> Iterator[Seen]:
         ("ledger", _ledger),
         ("witness", _witness),
         ("relay", _relay if relay else _relay_named),
+        ("feedback", _feedback),
         ("month", _month),
     ]
     for what, act in looks:
@@ -198,6 +199,30 @@ def _road(house: House) -> str:
         return f"SendGrid at {base_of(house.settings)}"
     smtp = delivery.smtp
     return f"{smtp.host}:{smtp.port} ({smtp.security})"
+
+
+def _feedback(house: House) -> Seen:
+    """Where bounces and complaints are read; a Maildir is opened, an IMAP server is not asked."""
+    from newsletter.delivery.feedback.maildir import Maildir
+    from newsletter.flows.places import places
+
+    settings = house.settings
+    found = places(settings, house.clock().date())
+    said = [
+        f"{each.waiting():,} mails wait in the Maildir"
+        for each in found
+        if isinstance(each, Maildir)
+    ]
+    if settings.feedback.imap.host is not None:
+        said.append(f"the folder {settings.feedback.imap.folder} at {settings.feedback.imap.host}")
+    if said:
+        return Seen("feedback", "; ".join(said))
+    if settings.sender.bounce_domain is not None:
+        return Seen(
+            "feedback",
+            f"what comes to {settings.sender.bounce_domain} is read by a pipe, or by nobody",
+        )
+    return Seen("feedback", "bounces are not read: a mail that comes back stays accepted")
 
 
 def _month(house: House) -> Seen:

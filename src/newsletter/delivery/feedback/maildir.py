@@ -47,6 +47,10 @@ class Maildir:
                 _unreadable(self._folder, f"{self._denied:,} mails are not ours to read")
             )
 
+    def waiting(self) -> int:
+        """How many mails a pass would read. Raises CouldNotRun NL645 as `batches` does."""
+        return len(self._names())
+
     def _names(self) -> list[str]:
         """Relative names, oldest first: a Maildir's names begin with the second of delivery."""
         found: list[tuple[str, str]] = []
