@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import random
 import signal
@@ -9,10 +10,18 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
-from delivery_house import House
+import pytest
+import sqlalchemy as sa
+from delivery_house import House, smtp
 from scripted_relay import Step, relay
+
+from newsletter.delivery import desk, ledger
+from newsletter.delivery.ledger import whereabouts
+from newsletter.delivery.loop import Stop
+from newsletter.store.tables import senders
 
 READERS = 120
 SCRIPT = Path(__file__).with_name("sender_process.py")
@@ -108,3 +117,33 @@ def test_a_stopped_process_is_alive_and_keeps_its_claims(sqlite_house: House) ->
         first.communicate(timeout=30)
     assert house.sum().accepted == 40
     assert Counter(server.accepted).most_common(1)[0][1] == 1
+
+
+def test_a_sender_that_was_taken_for_dead_claims_and_begins_nothing_more(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "BATCH", 1)  # the next claim comes soon
+    house.readers(12)
+    house.open()
+    elsewhere = replace(whereabouts.here(), host="another machine")
+    judged = threading.Event()
+
+    def dot(to: str) -> str:
+        if not judged.is_set():
+            judged.set()
+            with house.store.write() as tx:
+                late = house.now + ledger.LEASE + dt.timedelta(minutes=1)
+                assert ledger.recover(tx, elsewhere, late).in_doubt
+        return "250 ok"
+
+    with relay({Step.DOT: dot}) as server:
+        report = house.send(smtp(server), connections=2)
+        assert report.stop is Stop.PAUSED
+        assert len(server.delivered) <= 2 * 2
+        assert "claimed" not in house.states().values()
+        with house.store.read() as tx:
+            assert tx.scalar(sa.select(sa.func.count()).select_from(senders)) == 0
+        house.send(smtp(server), connections=2)
+        assert Counter(to for to, _ in server.delivered).most_common(1)[0][1] == 1
+    assert house.sum().pending == 0
+    assert house.sum().accepted + house.sum().in_doubt == 12
