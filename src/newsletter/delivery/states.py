@@ -21,7 +21,7 @@ class State(StrEnum):
     CLAIMED = "claimed"
     """One sender holds it; nothing went over the network."""
     SENDING = "sending"
-    """Begun, and committed as begun, before MAIL FROM."""
+    """Begun, and committed as begun, before the first byte of its message."""
     ACCEPTED = "accepted"
     """The next hop answered 250 after the final dot. Does not promise an inbox."""
     DEFERRED = "deferred"

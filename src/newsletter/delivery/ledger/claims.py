@@ -1,7 +1,7 @@
 """Claim, begin, fence: how a row comes to be sent by one sender and by nobody else.
 
     claim    QUEUED, DEFERRED -> CLAIMED    a small batch, durable before the network
-    begin    CLAIMED -> SENDING             one guarded UPDATE, committed before MAIL FROM
+    begin    CLAIMED -> SENDING             one guarded UPDATE, committed before its message
     fence    CLAIMED -> EXCLUDED            the guard said no: the person is gone
     return_  CLAIMED -> QUEUED              the sender ends well and has not begun it
 
@@ -88,9 +88,7 @@ def beginning(job: Job, sender: str, moment: int | None) -> swift.Statement:
     return statement, (moment, job.id, sender)
 
 
-_BEGIN_ISSUE = """
-UPDATE deliveries SET state = 'sending', attempts = attempts + 1, begun_at = ?
-WHERE id = ? AND state = 'claimed' AND claim_id = ? AND EXISTS (
+GUARD = """state = 'claimed' AND claim_id = ? AND EXISTS (
     SELECT 1 FROM subscribers
     WHERE subscribers.id = deliveries.subscriber_id
     AND subscribers.state = 'confirmed'
@@ -98,6 +96,12 @@ WHERE id = ? AND state = 'claimed' AND claim_id = ? AND EXISTS (
     AND NOT EXISTS (
         SELECT 1 FROM suppressions WHERE suppressions.key = subscribers.suppression_key))
 """
+"""Still this sender's, the same consent, and nothing that suppresses."""
+_BEGIN_ISSUE = """
+UPDATE deliveries SET state = 'sending', attempts = attempts + 1, begun_at = ?
+WHERE id = ? AND GUARD
+""".replace("GUARD", GUARD)
+_STILL = "SELECT 1 FROM deliveries WHERE id = ? AND GUARD".replace("GUARD", GUARD)
 
 # Who asked is no confirmed reader yet; who left may still see their data; a
 # word goes to the publisher.
@@ -108,6 +112,11 @@ WHERE id = ? AND state = 'claimed' AND claim_id = ? AND (kind = 'word' OR EXISTS
     WHERE subscribers.id = notices.subscriber_id
     AND (notices.kind = 'data' OR subscribers.consent_epoch = notices.consent_epoch)))
 """
+
+
+def still(tx: Connection, job: Job, sender: str) -> bool:
+    """Whether `begin` would say yes to an issue's `job` now: who is announced to a relay is asked about before."""
+    return bool(swift.rows(tx, _STILL, (job.id, sender)))
 
 
 def fence(tx: Connection, job: Job, sender: str, now: dt.datetime) -> str | None:
