@@ -6,6 +6,8 @@ import datetime as dt
 import os
 import random
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -138,6 +140,53 @@ def test_processes_make_what_one_makes(letter: Settings, now: dt.datetime, tmp_p
     site.build(letter, now, tmp_path / "two", jobs=2)
 
     assert content_of(tmp_path / "one") == content_of(tmp_path / "two")
+
+
+WORKERS = """
+import datetime as dt, os, sys
+from pathlib import Path
+from newsletter import config, site
+from newsletter.errors import Findings
+from newsletter.site import making
+
+making.ENOUGH, begin, place = 1, making._begin, Path(sys.argv[3])
+def marked(*values):
+    (place / f"worker-{os.getpid()}").touch()
+    begin(*values)
+making._begin = marked
+try:
+    site.build(config.load(Path(sys.argv[1])), dt.datetime.fromisoformat(sys.argv[2]), place / "public", jobs=2)
+except Findings as problem:
+    print(*(f"{each.code} {each.where}" for each in problem.findings))
+"""
+
+
+def in_processes(settings: Settings, now: dt.datetime, place: Path) -> str:
+    """Build into `place`/public with every page made by workers; what it says."""
+    given = [str(settings.root), now.isoformat(), str(place)]
+    done = subprocess.run(
+        [sys.executable, "-c", WORKERS, *given], check=True, capture_output=True, text=True
+    )
+    assert list(place.glob("worker-*"))
+    return done.stdout
+
+
+def test_pages_made_by_workers_are_the_same(
+    letter: Settings, now: dt.datetime, built: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "two").mkdir()
+
+    assert in_processes(letter, now, tmp_path / "two") == ""
+    assert content_of(tmp_path / "two/public") == content_of(built)
+
+
+def test_a_template_that_fails_in_a_worker_is_shown_as_it_would_be_without(
+    letter: Settings, now: dt.datetime, tmp_path: Path
+) -> None:
+    _write(letter.root / "templates/site/page.html", "a\n{{ page.titel }}\n")
+
+    assert in_processes(letter, now, tmp_path) == "NL301 templates/site/page.html:2:1\n"
+    assert not (tmp_path / "public").exists()
 
 
 @pytest.mark.parametrize("harm", ["gone", "cut", "flipped", "nonsense", "index"])
