@@ -69,8 +69,12 @@ def test_a_message_id_that_our_key_did_not_make_names_nobody(sqlite_sent: Sent) 
     (victim,) = sent.readers(1)
     sent.issue()
     with sent.store.write() as tx:
-        tx.execute(sa.update(deliveries).values(message_id="<chosen@letter.example.org>"))
-    chosen = Ours("letter@letter.example.org", "<chosen@letter.example.org>")
+        tx.execute(
+            sa.update(deliveries).values(
+                message_id="<chosenchosenchosenchosench@letter.example.org>"
+            )
+        )
+    chosen = Ours("letter@letter.example.org", "<chosenchosenchosenchosench@letter.example.org>")
     assert sent.hears(corpus.report(chosen)).mails == {What.FORGED: 1}
     assert sent.why(victim) == set()
 
@@ -120,7 +124,9 @@ def two_recipients(sent: Sent, victim: str, other: str) -> bytes:
 
 
 def made_up_message_id(sent: Sent, victim: str, _other: str) -> bytes:
-    return corpus.report(sent.ours(victim, message_id="<madeupmadeup@letter.example.org>"))
+    return corpus.report(
+        sent.ours(victim, message_id="<abcdefghijklmnopqrstuvwxyz@letter.example.org>")
+    )
 
 
 def forged_leave_link(sent: Sent, victim: str, _other: str) -> bytes:

@@ -8,6 +8,7 @@ beyond what can be told.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -50,7 +51,7 @@ def whose(tx: Connection, vault: Vault, claims: Claims, domain: str) -> Named | 
         found = _by_message_id(tx, vault, message_id)
         if found is not None:
             mails.add(found)
-        elif message_id.lower().endswith(f"@{domain.lower()}>"):
+        elif _is_like_ours(message_id, domain):
             return Nobody.FORGED
     links = {vault.read_mail_token(token) for token in claims.mail_tokens | claims.leave_tokens}
     if None in links or len(mails) > 1 or len(links) > 1:
@@ -98,6 +99,15 @@ def _by_prefix(tx: Connection, name: bytes) -> str | None:
     edges = {"low": name.hex() + "0" * rest, "high": name.hex() + "f" * rest}
     found = [str(each) for query in _BETWEEN.values() for each in tx.scalars(query, edges)]
     return found[0] if len(found) == 1 else None
+
+
+def _is_like_ours(message_id: str, domain: str) -> bool:
+    """Whether it has the form of ours (`vault.message_id`): the same domain may write other mails."""
+    name, _, host = message_id[1:-1].partition("@")
+    return host.lower() == domain.lower() and _NAME.fullmatch(name) is not None
+
+
+_NAME = re.compile(r"[a-z2-7]{26}", re.ASCII)
 
 
 _BY_MESSAGE_ID = {
