@@ -130,9 +130,9 @@ def test_a_stalled_sender_is_fenced_off_in_the_turn_that_would_begin(opened: Hou
         ledger.register(tx, "stalled", DEAD, opened.now)
         first, second = ledger.claim(tx, LANE, "stalled", 2, opened.now)
     turns = Turns(opened.store, "stalled")
-    assert turns.take([], [first], opened.now) == ([], [True])
+    assert turns.take([], [first], opened.now).begun == [True]
     recover(opened, HERE)  # another start took it for dead
-    states, begun = turns.take([(first, ACCEPTED)], [second], opened.now)
+    states, begun, _ = turns.take([(first, ACCEPTED)], [second], opened.now)
     turns.close()
     assert begun == [False]
     assert states == [State.ACCEPTED]  # its own late answer is evidence
@@ -149,10 +149,27 @@ def test_who_left_since_the_claim_is_excluded_in_the_turn(opened: House) -> None
             .values(consent_epoch=2)
         )
     turns = Turns(opened.store, "sender")
-    states, begun = turns.take([], jobs, opened.now)
+    states, begun, _ = turns.take([], jobs, opened.now)
     turns.close()
     assert begun == [True, False, True]
     assert states == [State.EXCLUDED]
+
+
+def test_who_left_since_the_claim_is_not_even_announced(opened: House) -> None:
+    with opened.store.write() as tx:
+        ledger.register(tx, "sender", whereabouts.here(), opened.now)
+        first, gone, stays = ledger.claim(tx, LANE, "sender", 3, opened.now)
+        tx.execute(
+            sa.update(subscribers)
+            .where(subscribers.c.id == gone.subscriber_id)
+            .values(consent_epoch=2)
+        )
+    turns = Turns(opened.store, "sender")
+    turn = turns.take([], [first], opened.now, [gone, stays])
+    turns.close()
+    assert turn.cleared == [False, True]
+    assert turn.states == [State.EXCLUDED]
+    assert counted(opened) == {"sending": 1, "excluded": 1, "claimed": 1, "queued": 2}
 
 
 def test_erasure_while_sending_lets_the_mail_end_and_keeps_the_sum_exact(

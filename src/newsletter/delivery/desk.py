@@ -138,21 +138,24 @@ class Desk:
             self._weigh(outcome)
         takers.sort(key=lambda line: line.following is None)
         jobs = self.beginning = [] if self.halt.is_set() else self._granted(takers)
-        begun: list[bool] = []
+        going = list(zip(takers, jobs, strict=False))
+        announced = self._announced(going)
+        begun: dict[str, bool] = {}
         dot_before = boot_seconds() + DOT_WITHIN
         if done or jobs:
-            begun = self._commit(results, jobs)
+            begun = self._commit(results, jobs, [job for _, job in announced])
         for line in done:
             self.calls.free(line)
-        going = list(zip(takers, jobs, begun, strict=False))
-        for line, job, ok in going:
-            line.job = job if ok else None
-            if not ok:  # fenced off; where it was announced, the line is hung up
+        for line, job in going:
+            line.job = job if begun[job.id] else None
+            if line.job is None:  # fenced off; where it was announced, the line is hung up
                 line.following = None
         self.beginning = []
-        for line, job, ok in going:
-            if ok:
-                self._send(line, job, dot_before)
+        after = {line: job for line, job in announced if begun[job.id]}
+        for line, job in going:
+            if begun[job.id]:
+                self._send(line, job, after.pop(line, None), dot_before)
+        self.pool.extendleft(after.values())
         self._send_home(takers[len(jobs) :])
 
     def _news(self) -> tuple[list[Line], list[Line]]:
@@ -175,38 +178,44 @@ class Desk:
                 self.calls.leave(line)
         return done, takers
 
-    def _commit(self, done: list[tuple[Job, Outcome]], jobs: list[Job]) -> list[bool]:
-        """Everything of this turn in one transaction; for each of `jobs` whether it was begun."""
-        states, begun = self.turns.take(done, jobs, self.clock())
-        self.ended.update(state for state in states if state is not None)
-        self.tally.add(sum(begun))
-        return begun
+    def _commit(
+        self, done: list[tuple[Job, Outcome]], jobs: list[Job], announced: list[Job]
+    ) -> dict[str, bool]:
+        """Everything of this turn in one transaction; of whom the guard said yes."""
+        turn = self.turns.take(done, jobs, self.clock(), announced)
+        self.ended.update(state for state in turn.states if state is not None)
+        self.tally.add(sum(turn.begun))
+        asked = [job.id for job in (*jobs, *announced)]
+        return dict(zip(asked, turn.begun + turn.cleared, strict=True))
 
-    def _send(self, line: Line, job: Job, dot_before: float) -> None:
+    def _announced(self, going: list[tuple[Line, Job]]) -> list[tuple[Line, Job]]:
+        """Whom each of these lines is given next; it may be announced behind the dot of what it sends now.
+
+        The guard is asked about them in this turn, before a relay hears their
+        name. They stay claimed until their own turn, which begins them before
+        their first byte: an announcement without a message is nothing that arrives.
+        """
+        if self.halt.is_set() or self.tempo.paces(time.monotonic()):
+            return []
+        able = [line for line, _ in going if line.stepping is not None]
+        ahead = [self.pool.popleft() for _ in range(min(len(able), len(self.pool)))]
+        while ahead and ahead[-1].lane.period is None:
+            self.pool.appendleft(ahead.pop())
+        return list(zip(able, ahead, strict=False))
+
+    def _send(self, line: Line, job: Job, after: Job | None, dot_before: float) -> None:
         composed, line.following = line.following or self._compose(job), None
+        if after is not None:
+            following = self._compose(after)
+            if isinstance(following, Outcome):
+                self.pool.appendleft(after)  # its own turn will say so
+            else:
+                line.following = following
         if isinstance(composed, Outcome):
             line.doing, line.outcome = Doing.SENDING, composed
             return
-        line.following = self._following(line)
         envelope = dataclasses.replace(composed.envelope, dot_before=dot_before)
         self.calls.send(line, envelope, composed.message)
-
-    def _following(self, line: Line) -> Composed | None:
-        """What this line is given next; it may be announced behind the dot of what it sends now.
-
-        It stays claimed until its own turn, which begins it before its first
-        byte: an announcement without a message is nothing that arrives.
-        """
-        if line.stepping is None or not self.pool or self.halt.is_set():
-            return None
-        if self.tempo.paces(time.monotonic()):
-            return None
-        job = self.pool.popleft()
-        composed = self._compose(job)
-        if isinstance(composed, Outcome):
-            self.pool.appendleft(job)  # its own turn will say so
-            return None
-        return composed
 
     def _compose(self, job: Job) -> Composed | Outcome:
         try:

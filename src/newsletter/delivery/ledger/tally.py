@@ -2,7 +2,7 @@
 
     newsletter.db-sender-4f0c...      "17", while that sender lives
 
-Written after the commit that begins a mail and before its MAIL FROM, and not
+Written after the commit that begins a mail and before its message, and not
 fsynced: it has to outlive the process, not the machine (after a power cut the
 boot id already says enough). When the sender is dead and the database knows of
 fewer tries than its tally, or there is no tally, then this is not the file the

@@ -11,8 +11,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy.engine import Connection
 
 from newsletter.delivery.ledger import claims, settling, swift
+from newsletter.delivery.ledger.claims import GUARD
 from newsletter.delivery.ledger.lanes import Job
 from newsletter.delivery.outcome import Kind, Outcome
 from newsletter.delivery.states import State
@@ -20,6 +24,14 @@ from newsletter.store import Store
 from newsletter.store.courier import Courier, Statement
 
 Done = tuple[Job, Outcome]
+
+
+class Turn(NamedTuple):
+    """`states` of what was done (None: too late for its row) and of whom the guard refused; the rest in the order asked."""
+
+    states: list[State | None]
+    begun: list[bool]
+    cleared: list[bool]
 
 
 class Turns:
@@ -30,17 +42,27 @@ class Turns:
         self._courier: Courier | None = store.courier()
 
     def take(
-        self, done: Sequence[Done], following: Sequence[Job], now: dt.datetime
-    ) -> tuple[list[State | None], list[bool]]:
-        """As `exchange`; who could not be begun is fenced off, and stands as EXCLUDED among the states."""
+        self,
+        done: Sequence[Done],
+        following: Sequence[Job],
+        now: dt.datetime,
+        announced: Sequence[Job] = (),
+    ) -> Turn:
+        """Settle `done`, begin `following`, and ask the guard about `announced`, whom a relay will hear of next.
+
+        Whom the guard says no to is fenced off.
+        """
         if self._courier is not None and _plain(done, following):
-            return self._swiftly(self._courier, done, following, now)
+            return self._swiftly(self._courier, done, following, announced, now)
         with self._store.write(durable=False) as tx:
             states, begun = settling.exchange(tx, done, following, self._sender, now)
-            for job, ok in zip(following, begun, strict=True):
-                if not ok and claims.fence(tx, job, self._sender, now):
-                    states.append(State.EXCLUDED)
-        return states, begun
+            cleared = [claims.still(tx, job, self._sender) for job in announced]
+            refused = _refused(following, begun) + _refused(announced, cleared)
+            states += self._fence(tx, refused, now)
+        return Turn(states, begun, cleared)
+
+    def _fence(self, tx: Connection, jobs: list[Job], now: dt.datetime) -> list[State]:
+        return [State.EXCLUDED for job in jobs if claims.fence(tx, job, self._sender, now)]
 
     def close(self) -> None:
         if self._courier is not None:
@@ -48,8 +70,13 @@ class Turns:
             self._courier = None
 
     def _swiftly(
-        self, courier: Courier, done: Sequence[Done], following: Sequence[Job], now: dt.datetime
-    ) -> tuple[list[State | None], list[bool]]:
+        self,
+        courier: Courier,
+        done: Sequence[Done],
+        following: Sequence[Job],
+        announced: Sequence[Job],
+        now: dt.datetime,
+    ) -> Turn:
         moment = swift.milliseconds(now)
         statements: list[Statement] = []
         if done:
@@ -58,19 +85,24 @@ class Turns:
         if following:
             statements.append((_BEGIN, (moment, [job.id for job in following], self._sender)))
             statements.append((_BEGUN, (len(following), self._sender)))
-        changed = courier.commit(statements)
-        accepted = {row[0] for row in changed[0]} if done else set()
-        begun = {row[0] for row in changed[-2]} if following else set()
-        late = [each for each in done if each[0].id not in accepted]
-        fenced = [job for job in following if job.id not in begun]
+        if announced:
+            statements.append((_STILL, ([job.id for job in announced], self._sender)))
+        named = [{row[0] for row in rows} for rows in courier.commit(statements)]
+        accepted = named.pop(0) if done else set()
+        begun = [job.id in named[0] for job in following]
+        cleared = [job.id in named[-1] for job in announced]
         states: list[State | None] = [State.ACCEPTED] * len(accepted)
-        if late or fenced:
+        late = [each for each in done if each[0].id not in accepted]
+        refused = _refused(following, begun) + _refused(announced, cleared)
+        if late or refused:
             with self._store.write(durable=False) as tx:
                 states += settling.exchange(tx, late, [], self._sender, now)[0]
-                for job in fenced:
-                    if claims.fence(tx, job, self._sender, now):
-                        states.append(State.EXCLUDED)
-        return states, [job.id in begun for job in following]
+                states += self._fence(tx, refused, now)
+        return Turn(states, begun, cleared)
+
+
+def _refused(jobs: Sequence[Job], granted: Sequence[bool]) -> list[Job]:
+    return [job for job, ok in zip(jobs, granted, strict=True) if not ok]
 
 
 def _plain(done: Sequence[Done], following: Sequence[Job]) -> bool:
@@ -86,15 +118,10 @@ FROM unnest(%s::text[], %s::int[]) AS done (id, attempt)
 WHERE d.id = done.id AND d.attempts = done.attempt AND d.state = 'sending' AND d.claim_id = %s
 RETURNING d.id
 """
+_GUARD = GUARD.replace("?", "%s")
 _BEGIN = """
 UPDATE deliveries SET state = 'sending', attempts = attempts + 1, begun_at = %s
-WHERE id = ANY(%s) AND state = 'claimed' AND claim_id = %s AND EXISTS (
-    SELECT 1 FROM subscribers
-    WHERE subscribers.id = deliveries.subscriber_id
-    AND subscribers.state = 'confirmed'
-    AND subscribers.consent_epoch = deliveries.consent_epoch
-    AND NOT EXISTS (
-        SELECT 1 FROM suppressions WHERE suppressions.key = subscribers.suppression_key))
-RETURNING id
-"""
+WHERE id = ANY(%s) AND GUARD RETURNING id
+""".replace("GUARD", _GUARD)
+_STILL = "SELECT id FROM deliveries WHERE id = ANY(%s) AND GUARD".replace("GUARD", _GUARD)
 _BEGUN = "UPDATE senders SET begun = begun + %s WHERE claim_id = %s"
