@@ -143,7 +143,8 @@ def test_a_condition_is_told_in_a_line_touches_nobody_and_is_gone_on_from(
         assert report.trouble is not None
         assert (report.trouble.code, words in report.trouble.what) == (code, True)
         assert report.why == report.trouble.what
-        assert "\n" not in report.why
+        assert report.said.startswith(f"{code} ")
+        assert "\n" not in report.said
         assert report.trouble.help
         assert house.states() == dict.fromkeys(readers, "queued")
         assert server.delivered == []

@@ -19,6 +19,7 @@ from typing import Protocol
 
 import pytest
 
+from newsletter import codes
 from newsletter.delivery import message as post
 from newsletter.delivery.headers import Letterhead
 from newsletter.delivery.message import Content
@@ -223,6 +224,23 @@ class TransportContract:
         # Before its first byte, or while it waits for the answer: never accepted.
         assert [outcome.kind for outcome in found] in ([Kind.IN_DOUBT], [Kind.DEFERRED])
         connection.close()
+
+    @pytest.mark.parametrize("fault", FAULTS)
+    def test_what_stops_the_sender_is_explained_in_a_line_that_names_no_reader(
+        self, far: FarEnd, fault: Fault
+    ) -> None:
+        if fault in far.without:
+            return
+        far.behave(fault)
+        connection = far.transport.connect()
+        outcome = connection.send(reader(), mail())
+        connection.close()
+        found = far.transport.explain(outcome)
+        assert found.code in codes.entries()
+        assert found.what
+        assert found.help
+        assert CANARY not in f"{found.what}{found.help}"
+        assert "\n" not in found.what
 
     def test_closing_twice_or_unopened_is_no_trouble(self, far: FarEnd) -> None:
         unopened = far.transport.connect()

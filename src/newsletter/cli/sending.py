@@ -189,13 +189,17 @@ def _tell(desk: Desk, sent: Sent, zone: dt.tzinfo) -> int:
         when = opening.when.astimezone(zone)
         desk.say(f"{month} was opened on {when:%Y-%m-%d %H:%M}; nobody was sent anything now")
     if report and report.stop is not Stop.DONE:
-        head = "interrupted" if report.stop is Stop.ASKED else f"paused: {report.why}"
+        head = "interrupted" if report.stop is Stop.ASKED else f"paused: {report.said}"
         talk(
             f"{head}\n  {month} · {account.accepted:,} of {account.audience:,} accepted,"
             f" {account.in_doubt:,} in doubt, {account.pending:,} not tried or waiting"
         )
         if not account.accepted:
             talk("  nothing is marked as sent")
+        if report.trouble is not None:
+            talk(f"  {report.trouble.help}")
+    if report and report.slowed is not None:
+        talk(f"{report.slowed.code} {report.slowed.what}\n  {report.slowed.help}")
     if not desk.quiet:
         data(describe(account, zone))
     if account.pending:

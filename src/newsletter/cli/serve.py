@@ -176,7 +176,7 @@ class Duties:
             found, sent = tick.tick(self._house.parts, self._asked, progress)
         if isinstance(sent, Sent):
             if sent.report and sent.report.stop is Stop.PAUSED:
-                self._wait("month", f"{brief(sent.account)} · {sent.report.why}", sent.report.why)
+                self._wait("month", f"{brief(sent.account)} · {sent.report.said}", sent.report.said)
                 return
             self._free("month")
             self._news("month", brief(sent.account))
@@ -331,4 +331,4 @@ def _post_notices(house: House, press: Press, asked: threading.Event) -> str | N
         stop=asked,
         tempo=house.tempo,
     )
-    return report.why
+    return report.said

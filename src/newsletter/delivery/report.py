@@ -40,6 +40,11 @@ class Report:
     slowed: Finding | None = None
 
     @property
+    def said(self) -> str:
+        """Why it paused, with the code that `explain` knows; "" when it did not."""
+        return f"{self.trouble.code} {self.why}" if self.trouble and self.why else self.why
+
+    @property
     def accepted(self) -> int:
         return self.ended.get(State.ACCEPTED, 0)
 
