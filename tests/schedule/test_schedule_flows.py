@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -31,11 +31,12 @@ from newsletter.flows.open import open_issue, witness_of
 from newsletter.flows.parts import Parts
 from newsletter.flows.send import Sent, send
 from newsletter.flows.tick import decision, tick
+from newsletter.issue import chain
 from newsletter.issue.period import Period
 from newsletter.schedule.month import Verdict
 from newsletter.schedule.witness import adopt
 from newsletter.store import open_store
-from newsletter.store.tables import notices
+from newsletter.store.tables import deliveries, notices
 from newsletter.subscribers.rootkey import RootKey
 from newsletter.subscribers.vault import unlock
 
@@ -353,3 +354,56 @@ def test_a_database_that_has_sent_and_has_no_witness_sends_nothing(month: Month)
     again = send(month.parts, DECEMBER)
     assert isinstance(again, Sent)
     assert again.report is None
+
+
+def _told(month: Month) -> list[str]:
+    path = month.house.settings.path("content/record") / chain.NAME
+    read = chain.read(path.read_bytes() if path.exists() else b"")
+    assert not read.broken
+    return [f"{line.period} {line.event}" for line in read.lines]
+
+
+def test_a_tick_tells_the_public_chain_what_a_crash_left_out(month: Month) -> None:
+    """The process died between the commit that closed the issue and the line that tells of it."""
+    month.house.readers(6)
+    month.approve()
+    month.sent()
+    path = month.house.settings.path("content/record") / chain.NAME
+    whole = path.read_bytes()
+    for lost in (1, 2):
+        path.write_bytes(b"".join(whole.splitlines(keepends=True)[:-lost]))
+        month.now += dt.timedelta(minutes=1)
+        tick(month.parts)
+        assert path.read_bytes() == whole
+
+    assert _told(month) == ["2026-12 opened", "2026-12 closed"]
+
+
+def test_a_tick_tells_of_late_bounces_within_ten_minutes(month: Month) -> None:
+    month.house.readers(6)
+    month.approve()
+    month.sent()
+    with month.house.store.write() as tx:
+        tx.execute(sa.update(deliveries).values(state="bounced"))
+    for minute in range(1, 11):
+        month.now = DUE + dt.timedelta(minutes=minute)
+        tick(month.parts)
+
+    assert _told(month) == ["2026-12 opened", "2026-12 closed", "2026-12 amended"]
+
+
+def test_a_chain_that_somebody_changed_stops_no_letter_and_is_told(month: Month) -> None:
+    month.house.readers(6)
+    month.approve()
+    folder = month.house.settings.path("content/record")
+    folder.mkdir(parents=True)
+    (folder / chain.NAME).write_text("{}\n")
+    heard: list[Exception] = []
+    _, sent = tick(replace(month.parts, complain=heard.append))
+
+    assert isinstance(sent, Sent)
+    assert sent.account.accepted == 6
+    assert {f.code for each in heard if isinstance(each, Findings) for f in each.findings} == {
+        "NL660"
+    }
+    assert (folder / chain.NAME).read_text() == "{}\n"

@@ -43,9 +43,9 @@ def cell(number: int) -> int | str:
     return f"<{SMALL}" if 0 < number < SMALL else number
 
 
-def record(tx: Connection, period: str) -> dict[str, object] | None:
-    """The record of `period`; None when it was never opened."""
-    account = sums(tx, period)
+def record(tx: Connection, period: str, account: Sum | None = None) -> dict[str, object] | None:
+    """The record of `period`; None when it was never opened. `account`: its sum, where it is counted already."""
+    account = account or sums(tx, period)
     if account is None:
         return None
     issue = tx.execute(sa.select(issues).where(issues.c.period == period)).one()
@@ -86,9 +86,9 @@ def totals_of(account: Sum) -> dict[str, chain.Cell]:
     return {name: each for name, each in _totals(account).items() if name in chain.TOTALS}
 
 
-def publish(tx: Connection, period: str, folder: Path) -> Path | None:
+def publish(tx: Connection, period: str, folder: Path, account: Sum | None = None) -> Path | None:
     """Write the record where it differs from what stands there; the file, None when never opened."""
-    content = record(tx, period)
+    content = record(tx, period, account)
     if content is None:
         return None
     data = (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
@@ -135,10 +135,12 @@ def keep(
                 or nth >= len(rows) - latest
                 or row.period in also
             )
+            # Whoever was never told as closed is counted, however old.
+            account = sums(tx, row.period) if looked_at or not written.totals(row.period) else None
             if looked_at:
-                publish(tx, row.period, folder)
+                publish(tx, row.period, folder, account)
             if not written.broken:
-                written = _tell(tx, row, written, lines, now, looked_at)
+                written = _tell(row, account, written, lines, now)
         if written.broken:
             raise Findings(
                 [
@@ -155,9 +157,12 @@ _STAYS = "Nothing is written into the chain until it is as it was; sending goes 
 
 
 def _tell(
-    tx: Connection, row: Any, told: Chain, lines: list[bytes], now: dt.datetime, looked_at: bool
+    row: Any, account: Sum | None, told: Chain, lines: list[bytes], now: dt.datetime
 ) -> Chain:
-    """Add to `lines` what the chain does not say yet of one issue; the chain with them."""
+    """Add to `lines` what the chain does not say yet of one issue; the chain with them.
+
+    `account` None: it is not counted again.
+    """
 
     def say(event: Event, at: dt.datetime, **said: Any) -> None:
         nonlocal told
@@ -172,10 +177,8 @@ def _tell(
     closed = bool(told.of(row.period, Event.CLOSED))
     if row.state == "halted" and not closed and not told.of(row.period, Event.HALTED):
         say(Event.HALTED, row.closed_at or now)
-    if row.closed_at is None or (closed and not looked_at):
+    if row.closed_at is None or account is None:
         return told
-    account = sums(tx, row.period)
-    assert account is not None, "it has a row"
     totals = totals_of(account)
     if not closed:
         say(Event.CLOSED, row.closed_at, totals=totals)

@@ -24,6 +24,7 @@ from newsletter.flows.close import listed
 from newsletter.flows.open import witness_of
 from newsletter.flows.parts import Parts
 from newsletter.flows.send import Sent
+from newsletter.flows.telling import tell_in_passing
 from newsletter.issue import period as calendar
 from newsletter.issue.period import Period
 from newsletter.schedule import month
@@ -91,6 +92,7 @@ def tick(
     """
     gone_on = _go_on_with_what_is_open(parts, stop, progress)
     witness_of(parts).follow(parts.store)
+    tell_in_passing(parts.settings, parts.store, parts.clock(), parts.complain)
     found = decision(parts)
     if found.verdict is Verdict.DUE and not (stop and stop.is_set()):
         return found, sending.send(parts, found.period, stop=stop, progress=progress)
