@@ -173,7 +173,7 @@ def test_mails_that_may_not_be_read_are_said_after_the_others_were(
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(CouldNotRun) as caught:
         pass_(sent, Maildir(folder))
-    assert "1 mails are not ours to read" in caught.value.findings[0].what
+    assert "this account may not read: 1" in caught.value.findings[0].what
     assert sent.state(gone) == "bounced"
 
 

@@ -158,7 +158,7 @@ def remarks(done: Collected) -> list[Finding]:
         found.append(
             Finding(
                 "NL649",
-                f"{unreadable:,} mails are beyond what is read: too deep, or too many parts",
+                f"mails beyond what is read, too deep or with too many parts: {unreadable:,}",
                 help="they are flagged and kept; look at them with a mail program",
                 level=Level.WARNING,
             )
@@ -167,7 +167,7 @@ def remarks(done: Collected) -> list[Finding]:
         found.append(
             Finding(
                 "NL650",
-                f"{forged:,} mails name what we did not send, or two things at once",
+                f"mails that name what was not sent, or two things at once: {forged:,}",
                 help="they changed nothing; they are flagged and kept",
                 level=Level.WARNING,
             )
@@ -177,7 +177,7 @@ def remarks(done: Collected) -> list[Finding]:
         found.append(
             Finding(
                 "NL651",
-                f"{strange:,} mails are no report about a mail of ours",
+                f"mails that are no report about one of ours: {strange:,}",
                 help="they changed nothing; they are flagged and kept: somebody may have written to you",
                 level=Level.WARNING,
             )

@@ -44,7 +44,7 @@ class Maildir:
                 yield letters
         if self._denied:
             raise CouldNotRun(
-                _unreadable(self._folder, f"{self._denied:,} mails are not ours to read")
+                _unreadable(self._folder, f"mails that this account may not read: {self._denied:,}")
             )
 
     def waiting(self) -> int:
