@@ -1,13 +1,13 @@
-"""The send loop: N connections, N threads, one writer of the ledger at a time.
+"""The send loop: one thread that holds N connections and the ledger's pen.
 
-    worker      hands in what its last message came to, asks for the next
-    the pen     claim a batch -> commit (durable) -> witness
-                settle the last, begin the next, ONE commit for all who asked
-    worker      compose, socket, outcome -> hands it in
+    desk      claim a batch -> commit (durable) -> witness
+              settle the last, begin the next, ONE commit for all that have news
+    lines     every connection at once: compose, socket, outcome -> the next turn
 
-The commit that marks a row SENDING comes before its MAIL FROM; the commit that
-records an outcome comes before that connection's next message. So a process
-that is killed at any instant leaves at most one row in doubt per connection.
+The commit that marks a row SENDING comes before the first byte of its message,
+and the guard before its MAIL FROM; the commit that records an outcome comes
+before that connection's next message. So a process that is killed at any
+instant leaves at most one row in doubt per connection.
 """
 
 from __future__ import annotations
