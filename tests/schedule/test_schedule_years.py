@@ -47,7 +47,7 @@ END = dt.datetime(2028, 12, 20, tzinfo=dt.UTC)
 PERIODS = [Period(year, month) for year in (2027, 2028) for month in range(1, 13)]
 READERS = 2
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
-SEEDS = int(os.environ.get("NEWSLETTER_YEARS", "2"))
+SEEDS = int(os.environ.get("NEWSLETTER_YEARS", "1"))
 RULES = (
     'day = 1\ntime = "09:00"',
     'day = "last sunday"\ntime = "02:30"',

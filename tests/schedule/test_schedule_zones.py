@@ -37,8 +37,8 @@ def _zones() -> dict[str, ZoneInfo]:
 
 
 ZONES = _zones()
-SWEPT = [(1, "00:00"), ("last", "23:59"), ("last sunday", "02:30"), ("second sunday", "02:00")]
-"""The ends of the month, and the Sundays at which most clocks are changed."""
+SWEPT = [(1, "00:00"), ("last", "23:59"), ("last sunday", "02:30")]
+"""The ends of the month, and the Sunday on which most clocks are changed."""
 
 
 def _check(period: Period, day: int | str, time: str, zone: ZoneInfo) -> dt.datetime:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from newsletter.delivery.ledger import Sum
+    from newsletter.schedule.month import Decision
     from newsletter.wiring import House
 
 app = group("account", "Where every reader of an issue stands.")
@@ -50,10 +51,26 @@ def status(
     desk.say(f"now: {month['sentence']}")
 
 
+def decision(house: House, moment: dt.datetime | None = None) -> Decision:
+    """What holds for this month, or for that of `moment`. Opens no vault and makes no database.
+
+    Raises:
+        CouldNotRun: NL703, the witness cannot be read.
+    """
+    from newsletter.flows import tick
+
+    there = house.database is None or house.database.exists()
+    return tick.outlook(
+        house.settings,
+        house.store if there else None,
+        house.witness,
+        moment or house.clock(),
+        past=moment is None,
+    )
+
+
 def _month(house: House) -> dict[str, object]:
     """What holds for this month; a witness that cannot be read is no reason to show nothing."""
-    from newsletter.cli.almanac import decision
-
     try:
         found = decision(house)
     except CouldNotRun as trouble:

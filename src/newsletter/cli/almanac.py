@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from newsletter.delivery.ledger import Sum
     from newsletter.issue.period import Period
     from newsletter.schedule.month import Decision, Rules
-    from newsletter.wiring import House
 
 app = group("almanac", "When the issues are due.")
 
@@ -45,7 +44,7 @@ def schedule(
     A dry run: nothing is sent. MOMENT is a date, or a date and a time, on the
     publication's clock unless it says otherwise.
     """
-    from newsletter.cli.account import accounts
+    from newsletter.cli.account import accounts, decision
     from newsletter.schedule import month
 
     desk = desk_of(ctx)
@@ -67,24 +66,6 @@ def schedule(
     for period, _ in moments:
         data(_line(rules, period, opened, then))
     desk.say(f"{'then' if moment else 'now'}: {found.sentence}")
-
-
-def decision(house: House, moment: dt.datetime | None = None) -> Decision:
-    """What holds for this month, or for that of `moment`. Opens no vault and makes no database.
-
-    Raises:
-        CouldNotRun: NL703, the witness cannot be read.
-    """
-    from newsletter.flows import tick
-
-    there = house.database is None or house.database.exists()
-    return tick.outlook(
-        house.settings,
-        house.store if there else None,
-        house.witness,
-        moment or house.clock(),
-        past=moment is None,
-    )
 
 
 def _moment(text: str, zone: dt.tzinfo) -> dt.datetime:

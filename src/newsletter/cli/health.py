@@ -226,6 +226,6 @@ def _feedback(house: House) -> Seen:
 
 
 def _month(house: House) -> Seen:
-    from newsletter.cli.almanac import decision
+    from newsletter.cli.account import decision
 
     return Seen("month", decision(house).sentence)
