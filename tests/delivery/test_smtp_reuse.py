@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 import threading
+from pathlib import Path
 
 import pytest
+from certificates import authority
 from scripted_relay import DROP, Scripted, Step, relay
 
 from newsletter.delivery.outcome import Envelope, Following, Kind, Outcome, Stage, boot_seconds
@@ -183,6 +185,30 @@ def test_an_announced_message_whose_lease_is_over_is_not_sent() -> None:
         assert talk.send(late, MESSAGE).kind is Kind.DEFERRED
         talk.close()
         assert server.accepted == [reader(0).recipient]
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+def test_inside_tls_it_is_the_same(tmp_path: Path, implicit: bool) -> None:
+    ca = authority(tmp_path)
+    large = b"Subject: x\r\n\r\n" + (b"y" * 70 + b"\r\n") * 4_000
+    with relay(tls=ca.relay(), implicit=implicit) as server:
+        talk = connection(
+            server,
+            security="tls" if implicit else "starttls",
+            authority=ca.file,
+            patience=Patience(*[10.0] * 6),
+            messages=6,
+        )
+        kinds = []
+        for at in range(12):
+            message = large if at % 5 == 0 else MESSAGE
+            after = len(large if (at + 1) % 5 == 0 else MESSAGE)
+            kinds.append(talk.send(reader(at), message, Following(reader(at + 1), after)).kind)
+        talk.close()
+        assert kinds == [Kind.ACCEPTED] * 12
+        assert server.accepted == [reader(at).recipient for at in range(12)]
+        assert {len(message) for _, message in server.delivered} == {len(large), len(MESSAGE)}
+        assert server.connections == 2
 
 
 # What the relay is told of the envelope
