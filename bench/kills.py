@@ -36,7 +36,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from bench import postgres
-from bench.delivery import NOW, PERIOD, House, sink
+from bench.post import NOW, PERIOD, House, sink
 from newsletter.delivery import ledger
 from newsletter.delivery.ledger import Sum, whereabouts
 from newsletter.store import open_store

@@ -30,7 +30,6 @@ import json
 import mmap
 import os
 import platform
-import shutil
 import signal
 import sqlite3
 import stat
@@ -172,9 +171,13 @@ def keep_what_is_flushed(folder: Path) -> None:
             place = Path(f"/proc/self/fd/{descriptor}").readlink()
             names = {entry.name: entry.inode() for entry in os.scandir(place) if entry.is_file()}
             mark = hashlib.sha256(str(place).encode()).hexdigest()[:16]
-            (folder / f"names-{mark}").write_text(json.dumps([str(place), names]), "utf-8")
+            made, told = folder / f"names-{mark}", json.dumps([str(place), names]).encode()
         else:
-            shutil.copyfile(f"/proc/self/fd/{descriptor}", folder / f"file-{found.st_ino}")
+            made = folder / f"file-{found.st_ino}"
+            told = Path(f"/proc/self/fd/{descriptor}").read_bytes()
+        beside = folder / f"new-{os.getpid()}"  # the blow may fall here as well
+        beside.write_bytes(told)
+        beside.replace(made)
 
     os.fsync = kept
 
