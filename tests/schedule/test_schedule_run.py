@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +17,11 @@ import pytest
 from living import DUE, World, world
 
 from newsletter.cli.changes import Texts
-from newsletter.cli.serve import brief
-from newsletter.delivery.ledger import Sum
+from newsletter.cli.serve import _post_notices, brief
+from newsletter.delivery import notices
+from newsletter.delivery.ledger import Sum, clock
 from newsletter.delivery.states import State
+from newsletter.errors import CouldNotRun
 from newsletter.issue.period import Period
 
 
@@ -111,6 +115,32 @@ def test_the_brief_names_what_is_not_accepted() -> None:
     counts = {State.ACCEPTED: 995, State.BOUNCED: 3, State.IN_DOUBT: 1, State.QUEUED: 1}
     account = Sum("2026-12", "open", 1000, DUE, DUE, None, counts)
     assert brief(account) == "2026-12: 998 of 1,000 accepted, 1 in doubt, 1 waiting"
+
+
+def test_a_database_that_was_put_back_sends_no_notice_until_it_is_adopted(place: World) -> None:
+    place.readers(2)
+    host = place.host()
+    place.now = DUE
+    kept = place.folder / "kept"
+    host.ticks()
+    host.down()
+    shutil.copytree(host.root / "subscribers", kept)
+    place.now += dt.timedelta(minutes=1)
+    with host.up().store.write() as tx:
+        clock.advance(tx)  # as the next batch does
+    host.up().witness.record(host.up().store, place.now)
+    host.down()
+    shutil.copytree(kept, host.root / "subscribers", dirs_exist_ok=True)
+    house, before = host.up(), len(place.server.delivered)
+    with house.store.write() as tx:
+        notices.tell(tx, notices.Word.IN_DOUBT, "2026-12", "en", place.now)
+    with pytest.raises(CouldNotRun) as stopped:
+        _post_notices(house, house.press(), threading.Event())
+    assert stopped.value.findings[0].code == "NL702"
+    assert len(place.server.delivered) == before
+    host.adopts()
+    assert _post_notices(house, house.press(), threading.Event()) == ""
+    assert len(place.server.delivered) == before + 1
 
 
 STUCK = """

@@ -321,6 +321,8 @@ def _post_notices(house: House, press: Press, asked: threading.Event) -> str | N
     with house.store.read() as tx:
         if not ledger.waiting(tx, ledger.NOTICES, house.clock()):
             return None
+    # A copy, or what was put back, would send a second time what the true one sent.
+    house.witness.follow(house.store)
     report = loop.send(
         house.store,
         press,
