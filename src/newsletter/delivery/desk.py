@@ -25,17 +25,15 @@ from newsletter.delivery.ledger.tally import Tally
 from newsletter.delivery.lines import TICK_SECONDS, Composed, Doing, Line, Lines
 from newsletter.delivery.outcome import Kind, Outcome, Stage, Transport, boot_seconds
 from newsletter.delivery.press import Press
-from newsletter.delivery.report import Pace, Progress, Report, Stop
+from newsletter.delivery.report import Pace, Progress, Report
+from newsletter.delivery.standing import Standing
 from newsletter.delivery.states import State
 from newsletter.delivery.tempo import Tempo
-from newsletter.errors import Finding
 from newsletter.store import Store
 
 BATCH = 64
 """Claims per connection and batch: what a power cut may put in doubt on SQLite."""
 RENEW_SECONDS = 60.0
-BURST, AMONG = 5, 20
-"""This many 5.7.x (or damaged rows) among the last so many tries are about us, not about readers."""
 NO_ROOM_SECONDS = 1.0
 """How soon a line looks again whether it may be used, when the server has asked for fewer."""
 ABORT_SECONDS = 2.0
@@ -66,15 +64,12 @@ class Desk:
         self.transport, self.clock, self.stop = transport, clock, stop
         self.sender = secrets.token_hex(8)
         self.halt = threading.Event()
+        self.standing = Standing(transport.explain, self.halt)
         self.pool: deque[Job] = deque()
         self.beginning: list[Job] = []
         """Being begun, or begun and not yet given to a line."""
         self.ended: collections.Counter[State] = collections.Counter()
-        self.recent: deque[bool] = deque(maxlen=AMONG)
         self.tempo = Tempo(pace.connections, pace.per_second)
-        self.why = ""
-        self.trouble: Finding | None = None
-        self.unreachable: Finding | None = None
         self.begun = self.renewed = self.told = time.monotonic()
         self.total = 0
 
@@ -135,7 +130,9 @@ class Desk:
         # An outcome may pause the sender: then nothing more is begun.
         results = [line.result for line in done]
         for _, outcome in results:
-            self._weigh(outcome)
+            if outcome.kind is not Kind.ACCEPTED:
+                self.tempo.heed(outcome, time.monotonic())
+            self.standing.weigh(outcome)
         takers.sort(key=lambda line: line.following is None)
         jobs = self.beginning = [] if self.halt.is_set() else self._granted(takers)
         going = list(zip(takers, jobs, strict=False))
@@ -170,7 +167,8 @@ class Desk:
             elif line.doing is Doing.FREE and line.rests_until <= now:
                 takers.append(line)
             elif line.doing is Doing.GONE and line.outcome is not None:
-                self._trouble(line.outcome)
+                self.tempo.heed(line.outcome, now)
+                self.standing.unreached(line.outcome)
                 line.outcome = None
                 if line.following is not None:
                     self.pool.appendleft(line.following.job)
@@ -250,34 +248,6 @@ class Desk:
         wanted = self.tempo.grant(max(wanted, 0), now)
         return jobs[:wanted] + [self.pool.popleft() for _ in range(wanted - len(jobs))]
 
-    def _trouble(self, trouble: Outcome) -> None:
-        """This line is gone; the others go on, unless it is us whom the relay refuses."""
-        self.tempo.heed(trouble, time.monotonic())
-        self.unreachable = self.transport.explain(trouble)
-        if trouble.kind is Kind.OUR_FAULT:
-            self._refused(trouble)
-
-    def _refused(self, outcome: Outcome) -> None:
-        self.trouble = self.trouble or self.transport.explain(outcome)
-        self._pause(self.trouble.what)
-
-    def _pause(self, why: str) -> None:
-        self.why = self.why or why
-        self.halt.set()
-
-    def _weigh(self, outcome: Outcome) -> None:
-        """Whether the fault is ours, and the whole sender should pause; or it goes too fast."""
-        if outcome.kind is Kind.ACCEPTED:
-            self.recent.append(False)
-            return
-        self.tempo.heed(outcome, time.monotonic())
-        self.recent.append(_about_us(outcome))
-        if outcome.kind is Kind.OUR_FAULT:
-            self._refused(outcome)
-        elif sum(self.recent) >= BURST:
-            self.trouble = self.trouble or burst(outcome)
-            self._pause(self.trouble.what)
-
     def _refill(self, hungry: int) -> None:
         """Claim when the pool runs low, durably, and tell the witness."""
         if len(self.pool) >= hungry:
@@ -302,7 +272,7 @@ class Desk:
         self.renewed = time.monotonic()
         if ledger.renew(tx, self.sender, self.clock()):
             return True
-        self._pause("another sender took this one for dead")
+        self.standing.pause("another sender took this one for dead")
         self.pool.clear()
         return False
 
@@ -345,13 +315,7 @@ class Desk:
     def _report(self) -> Report:
         with self.store.read() as tx:
             not_tried = sum(ledger.waiting(tx, lane, self.clock()) for lane in self.lanes)
-        stop, trouble, why = Stop.DONE, self.trouble, self.why
-        if why:
-            stop = Stop.PAUSED
-        elif self.stop.is_set() and not_tried:
-            stop = Stop.ASKED
-        elif self.unreachable and not_tried:
-            stop, trouble, why = Stop.PAUSED, self.unreachable, self.unreachable.what
+        stop, why, trouble = self.standing.stop(not_tried, asked=self.stop.is_set())
         slowed = self.tempo.slowed(time.monotonic())
         return Report(
             stop,
@@ -362,21 +326,3 @@ class Desk:
             trouble,
             self.transport.explain(slowed) if slowed else None,
         )
-
-
-def _about_us(outcome: Outcome) -> bool:
-    """5.7.x is our reputation or authentication; a row that cannot be composed is no reader's fault either."""
-    policy = outcome.enhanced is not None and outcome.enhanced.startswith("5.7.")
-    broken = outcome.kind is Kind.DEFERRED and outcome.stage is Stage.CONNECT
-    return policy or broken
-
-
-def burst(outcome: Outcome) -> Finding:
-    """Message after message fails for our sake. `outcome` is the last of them."""
-    words = (outcome.stage.value, outcome.code, outcome.reply)
-    return Finding(
-        "NL628",
-        f"message after message fails for our sake: {' '.join(str(word) for word in words if word)}",
-        help="it is the sender who is refused: look at SPF, DKIM, DMARC and the blocklists; "
-        "no reader is given up for it",
-    )
