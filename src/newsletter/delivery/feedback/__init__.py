@@ -6,9 +6,9 @@ from newsletter.delivery.feedback.applying import (
     apply,
     apply_all,
     apply_waiting,
-    weigh_rejected,
 )
 from newsletter.delivery.feedback.events import Event, Kind
+from newsletter.delivery.feedback.readers import weigh_rejected
 
 __all__ = [
     "Applied",

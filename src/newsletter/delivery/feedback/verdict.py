@@ -71,7 +71,7 @@ class Past(StrEnum):
 
 
 def condemns(weight: Weight, past: Iterable[Past]) -> bool:
-    """Whether the reader is suppressed; `past` is newest first and begins with this failure."""
+    """Whether the reader is suppressed; `past` is newest first, this failure in it."""
     match weight:
         case Weight.GONE:
             return True
