@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from newsletter import config, wiring
 from newsletter.delivery import ledger, record
-from newsletter.issue import chain
-from newsletter.issue.edition import ApprovedIssue, Edition, leave_url
+from newsletter.issue import chain, freeze
+from newsletter.issue.edition import ApprovedIssue, Edition, leave_url, sha256
 from newsletter.store.tables import attempts, deliveries, editions, issues, subscribers
 from newsletter.subscribers import people
 from newsletter.subscribers.address import Address
@@ -231,14 +231,17 @@ def test_a_forged_record_is_found(sent: Path, newsletter: Newsletter) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", ['"number": 1', '"period": "2026-01"', '"audience": 8', "2026-01-05T"]
+    "change",
+    ['"state": "closed"', '"number": 1', '"period": "2026-01"', '"audience": 8', "2026-01-05T"],
 )
 def test_every_fact_of_a_record_is_held_against_the_chain(
     change: str, sent: Path, newsletter: Newsletter
 ) -> None:
     path = sent / "content/record/2026-01.json"
     text = path.read_text()
-    path.write_text(text.replace(change, change.replace("1", "3").replace("8", "9")))
+    path.write_text(
+        text.replace(change, change.replace("1", "3").replace("8", "9").replace("closed", "open"))
+    )
 
     assert path.read_text() != text
     assert "error[NL663]" in newsletter("audit", "--files").err
@@ -349,11 +352,26 @@ def test_what_was_sent_is_what_was_approved(letter: Path, newsletter: Newsletter
         )
         CHAIN.parent.mkdir(exist_ok=True)
         CHAIN.write_bytes(line)
-        held = {"period": period, "number": 1, "manifest": digest, "opened_at": opened.isoformat()}
-        (CHAIN.parent / f"{period}.json").write_text(json.dumps(held | {"totals": {"audience": 8}}))
+        held = {
+            "period": period,
+            "number": 1,
+            "manifest": digest,
+            "state": "open",
+            "opened_at": opened.isoformat(),
+            "editions": {
+                edition.language: {"html": sha256(edition.html), "text": sha256(edition.text)}
+                for edition in freeze.load(config.load(letter), period).editions
+            },
+            "totals": {"audience": 8},
+        }
+        (CHAIN.parent / f"{period}.json").write_text(json.dumps(held))
 
     publish(manifest)
     holds = newsletter("audit")
+    path = CHAIN.parent / f"{period}.json"
+    path.write_text(path.read_text().replace('"html": "', '"html": "0'))
+    forged = newsletter("audit")
+    publish(manifest)
     text = next(letter.glob("content/issues/*/mail.*.txt"), None) or next(
         path for path in letter.glob("content/issues/*/*.txt")
     )
@@ -367,6 +385,8 @@ def test_what_was_sent_is_what_was_approved(letter: Path, newsletter: Newsletter
     assert holds.code == 0
     assert "(not here)" not in holds.out
     assert "(open)" in holds.out
+    assert forged.code == 1
+    assert "error[NL484]" in forged.err
     assert changed.code == 1
     assert "error[NL149]" in changed.err
     assert "is not what is approved here" in other.err

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from newsletter.checks.archive import against_record
 from newsletter.config import Settings
 from newsletter.errors import Finding, Findings, Where
 from newsletter.files import read_file
@@ -117,7 +118,7 @@ def _approved(settings: Settings, period: str, manifest: str) -> tuple[bool, lis
     """Whether the frozen files of `period` are here, whole, and what was sent."""
     where = Where(f"{frozen.ISSUES}/{period}/edition.toml")
     try:
-        here = frozen.load(settings, period).manifest
+        issue = frozen.load(settings, period)
     except Findings as wrong:
         if all(finding.code == "NL460" for finding in wrong.findings):
             return False, []
@@ -125,10 +126,10 @@ def _approved(settings: Settings, period: str, manifest: str) -> tuple[bool, lis
             Finding("NL149", f"what is approved as {period} here was changed: {each.what}", each.where or where, help=_HELP)
             for each in wrong.findings
         ]  # fmt: skip
-    if here != manifest:
+    if issue.manifest != manifest:
         what = f"what was sent as {period} is not what is approved here"
         return False, [Finding("NL149", what, where, help=_HELP)]
-    return True, []
+    return True, against_record(settings, issue)
 
 
 def _records(settings: Settings) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
@@ -161,29 +162,32 @@ def _against(month: Month, held: dict[str, Any] | None, folder: str) -> list[Fin
     wrong = []
     try:
         opened = dt.datetime.fromisoformat(held["opened_at"])
-        said = (held["period"], held["number"], held["manifest"], opened)
+        said = (held["period"], held["number"], held["manifest"], opened, held["state"])
     except (KeyError, ValueError, TypeError):
         return [
             _differs(
                 f"the record of {month.period} lacks what a record holds", folder, month.period
             )
         ]
-    names = ("month", "number", "approval", "moment of opening")
-    for name, here, there in zip(
-        names, said, (month.period, month.number, month.manifest, month.opened_at), strict=True
-    ):
+    names = ("month", "number", "approval", "moment of opening", "state")
+    told = (month.period, month.number, month.manifest, month.opened_at, month.state)
+    for name, here, there in zip(names, said, told, strict=True):
         if here != there:
             wrong.append(f"the record of {month.period} has another {name} than the chain")
     if held["totals"].get("audience") != month.audience:
         wrong.append(f"the record of {month.period} has another audience than the chain")
     elif month.totals is not None:
         wrong += [
-            f"the record of {month.period} tells of {held['totals'].get(name)} {name.replace('_', ' ')},"
+            f"the record of {month.period} tells of {_shown(held['totals'].get(name))} {name.replace('_', ' ')},"
             f" the chain of {number}"
             for name, number in month.totals.items()
             if held["totals"].get(name) != number
         ]
     return [_differs(each, folder, month.period) for each in wrong]
+
+
+def _shown(value: object) -> str:
+    return str(value) if chain.is_cell(value) else "what is no count of"
 
 
 def _differs(what: str, folder: str, period: str) -> Finding:
