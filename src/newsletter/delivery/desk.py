@@ -14,16 +14,14 @@ import datetime as dt
 import secrets
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-
-from sqlalchemy.engine import Connection
 
 from newsletter.delivery import ledger
 from newsletter.delivery.ledger import LEASE, Job, Lane, whereabouts
 from newsletter.delivery.ledger.tally import Tally
 from newsletter.delivery.lines import TICK_SECONDS, Composed, Doing, Line, Lines
 from newsletter.delivery.outcome import Kind, Outcome, Stage, Transport, boot_seconds
+from newsletter.delivery.pool import RENEW_SECONDS, Pool
 from newsletter.delivery.press import Press
 from newsletter.delivery.report import Pace, Progress, Report
 from newsletter.delivery.standing import Standing
@@ -33,7 +31,6 @@ from newsletter.store import Store
 
 BATCH = 64
 """Claims per connection and batch: what a power cut may put in doubt on SQLite."""
-RENEW_SECONDS = 60.0
 NO_ROOM_SECONDS = 1.0
 """How soon a line looks again whether it may be used, when the server has asked for fewer."""
 ABORT_SECONDS = 2.0
@@ -48,7 +45,6 @@ class Desk:
     """One run of the loop."""
 
     progress: Progress | None = None
-    witness: Callable[[int], None] | None = None
 
     def __init__(
         self,
@@ -65,12 +61,15 @@ class Desk:
         self.sender = secrets.token_hex(8)
         self.halt = threading.Event()
         self.standing = Standing(transport.explain, self.halt)
-        self.pool: deque[Job] = deque()
+        self.claims = Pool(
+            store, press.vault, lanes, self.sender, BATCH * pace.connections, clock, self._lost
+        )
+        self.pool = self.claims.jobs
         self.beginning: list[Job] = []
         """Being begun, or begun and not yet given to a line."""
         self.ended: collections.Counter[State] = collections.Counter()
         self.tempo = Tempo(pace.connections, pace.per_second)
-        self.begun = self.renewed = self.told = time.monotonic()
+        self.begun = self.told = time.monotonic()
         self.total = 0
 
     def go(self) -> Report:
@@ -104,9 +103,7 @@ class Desk:
                 self.halt.set()
             self._turn()
             now = time.monotonic()
-            if now - self.renewed > RENEW_SECONDS:
-                with self.store.write() as tx:
-                    self._renewed(tx)
+            self.claims.keep()
             if now - self.told > TICK_SECONDS:
                 self.told = now
                 self._tell()
@@ -126,7 +123,7 @@ class Desk:
         """Settle, claim, begin, commit, send: one round for every line that has news."""
         done, takers = self._news()
         if takers and not self.halt.is_set():
-            self._refill(len(takers))
+            self.claims.refill(len(takers))
         # An outcome may pause the sender: then nothing more is begun.
         results = [line.result for line in done]
         for _, outcome in results:
@@ -196,9 +193,9 @@ class Desk:
         if self.halt.is_set() or self.tempo.paces(time.monotonic()):
             return []
         able = [line for line, _ in going if line.stepping is not None]
-        ahead = [self.pool.popleft() for _ in range(min(len(able), len(self.pool)))]
-        while ahead and ahead[-1].lane.period is None:
-            self.pool.appendleft(ahead.pop())
+        ahead: list[Job] = []  # deliveries of an issue alone: the guard that is asked is theirs
+        while len(ahead) < len(able) and self.pool and self.pool[0].lane.period is not None:
+            ahead.append(self.pool.popleft())
         return list(zip(able, ahead, strict=False))
 
     def _send(self, line: Line, job: Job, after: Job | None, dot_before: float) -> None:
@@ -248,33 +245,8 @@ class Desk:
         wanted = self.tempo.grant(max(wanted, 0), now)
         return jobs[:wanted] + [self.pool.popleft() for _ in range(wanted - len(jobs))]
 
-    def _refill(self, hungry: int) -> None:
-        """Claim when the pool runs low, durably, and tell the witness."""
-        if len(self.pool) >= hungry:
-            return
-        tick = None
-        with self.store.write() as tx:
-            self.press.vault.follow(tx)
-            if not self._renewed(tx):
-                return
-            wanted = BATCH * self.pace.connections - len(self.pool)
-            for lane in self.lanes:
-                jobs = ledger.claim(tx, lane, self.sender, wanted, self.clock())
-                wanted -= len(jobs)
-                self.pool += jobs
-                if jobs and lane.period is not None:
-                    tick = ledger.clock.advance(tx)
-        if tick is not None and self.witness is not None:
-            self.witness(tick)
-
-    def _renewed(self, tx: Connection) -> bool:
-        """Keep the lease. A sender that was taken for dead begins nothing more."""
-        self.renewed = time.monotonic()
-        if ledger.renew(tx, self.sender, self.clock()):
-            return True
+    def _lost(self) -> None:
         self.standing.pause("another sender took this one for dead")
-        self.pool.clear()
-        return False
 
     def _tell(self) -> None:
         if self.progress is not None and (done := self.ended.total()):

@@ -61,6 +61,6 @@ def send(
         if was_restored(tx):
             return Report(Stop.PAUSED, why=RESTORED.what, trouble=RESTORED)
     desk = Desk(store, press, transport, lanes, pace, clock, stop or threading.Event())
-    desk.progress, desk.witness = progress, witness
+    desk.progress, desk.claims.witness = progress, witness
     desk.tempo = tempo or desk.tempo
     return desk.go()
