@@ -35,7 +35,7 @@ def evidence(case: Case, doubt: Doubt, zone: dt.tzinfo, moment: dt.datetime) -> 
         f"  sender: {_sender(doubt, zone)}",
         *(f"  {each}" for each in doubt.evidence),
     ]
-    rows += [f"  {note:<22}{command}" for note, command in commands(case, doubt, zone, moment)]
+    rows += [f"  {note:<26}{command}" for note, command in commands(case, doubt, zone, moment)]
     return "\n".join(rows)
 
 
@@ -48,13 +48,19 @@ def _reached(doubt: Doubt) -> str:
     return f"reached {doubt.stage}: {said or 'no answer'}"
 
 
+_ENDED = {"alive": "told it itself"}
+"""How a sender left the doubt; the rest of the words are those of whereabouts.Life."""
+
+
 def _sender(doubt: Doubt, zone: dt.tzinfo) -> str:
     who = doubt.sender
     if who is None:
         return "not known"
     lease = f"{who.lease_until.astimezone(zone):%Y-%m-%d %H:%M}"
     ended = (
-        f"sends now, its lease runs until {lease}" if who.here else f"{who.ended}, lease {lease}"
+        f"sends now, its lease runs until {lease}"
+        if who.here
+        else f"{_ENDED.get(who.ended, who.ended)}, lease until {lease}"
     )
     return f"pid {who.pid} on {who.host}, boot {who.boot_id or '-'}; {ended}"
 
