@@ -66,9 +66,8 @@ def test_a_relay_that_is_off_is_told_once_and_sent_to_when_it_is_back(
             place.now += 2 * MINUTE
         assert host.account().pending == READERS
         [line] = told(capsys)
-        assert line.startswith(
-            "month waits: 2026-12: 0 of 4 accepted, 4 waiting · 127.0.0.1 does not"
-        )
+        assert line.startswith("month waits: 2026-12: 0 of 4 accepted, 4 waiting · ")
+        assert "127.0.0.1 does not answer" in line
         assert "Connection refused" in line
         # The relay comes back, on the port that is in the settings.
         smtp = host.up().transport
@@ -107,10 +106,8 @@ def test_a_relay_whose_name_does_not_resolve_is_told_as_that(
         duties.month()
         duties.month()
         [line] = told(capsys)
-        assert (
-            "month waits: 2026-12: 0 of 4 accepted, 4 waiting · the name relay.invalid of the relay does not resolve"
-            in line
-        )
+        assert line.startswith("month waits: 2026-12: 0 of 4 accepted, 4 waiting · ")
+        assert "the name relay.invalid of the relay does not resolve" in line
         assert host.account().pending == READERS
 
 
