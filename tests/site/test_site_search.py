@@ -87,6 +87,25 @@ def test_a_publication_that_asks_for_no_search_has_none(built: Path) -> None:
     assert not list((built / "assets").glob("*.js"))
 
 
+def test_a_change_without_a_word_indexes_nothing(
+    wanted: Settings, now: dt.datetime, tmp_path: Path
+) -> None:
+    out = tmp_path / "public"
+    site.build(wanted, now, out)
+    index = wanted.root / search.MEMORY / "pagefind"
+    before = index.stat().st_ino
+    article_file = wanted.root / "content/articles/tests.en.md"
+    text = article_file.read_text("utf-8")
+
+    article_file.write_text(text.replace("B.\n", "[B.](cells.en.md)\n"), "utf-8")
+    assert site.build(wanted, now, out).written > 0
+    assert index.stat().st_ino == before
+
+    article_file.write_text(text.replace("B.\n", "Another word.\n"), "utf-8")
+    site.build(wanted, now, out)
+    assert index.stat().st_ino != before
+
+
 def test_without_the_extra_the_site_is_complete_and_says_what_is_missing(
     wanted: Settings, now: dt.datetime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,6 +32,7 @@ MEMORY = ".cache/search"
 """Folder below the publication; safe to delete."""
 _MARK = re.compile(r'<sup class="(?:cite|footnote)">.*?</sup>', re.S)
 """The number of a reference or a note: in an excerpt it would stick to its word."""
+_LINK = re.compile(r"</?a(?:\s[^>]*)?>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class _Text:
         """The small page that is indexed: words alone, no link and no mark."""
         fragment = _MARK.sub("", self.body())
         words = serial.fill(fragment, lambda _: "", lambda shown: serial.escape(shown["alt"]))
+        words = _LINK.sub("", words)
         return (
             f'<!doctype html><html lang="{serial.attribute(self.language)}"><body data-pagefind-body>'
             f"<h1>{serial.escape(self.title)}</h1><p>{serial.escape(self.summary)}</p>{words}</body></html>"
