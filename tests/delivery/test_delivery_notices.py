@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from babel.messages.pofile import read_po
-from delivery_house import House, smtp
+from delivery_house import LANE, House, smtp
 from scripted_relay import Step, relay
 
 from newsletter import resources
@@ -101,8 +101,6 @@ def test_a_notice_goes_out_once(house: House) -> None:
 
 
 def test_notices_and_an_issue_go_through_the_same_loop_together(house: House) -> None:
-    from delivery_house import LANE
-
     house.readers(4)
     house.open()
     asked(house)
@@ -110,6 +108,18 @@ def test_notices_and_an_issue_go_through_the_same_loop_together(house: House) ->
         report = house.send(smtp(server), lanes=[NOTICES, LANE])
     assert report.accepted == 5
     assert house.sum().accepted == 4
+
+
+@pytest.mark.parametrize("waiting", range(1, 10))
+def test_no_notice_is_lost_between_an_issue_s_mails(sqlite_house: House, waiting: int) -> None:
+    house = sqlite_house
+    house.readers(8)
+    house.open()
+    for at in range(waiting):
+        asked(house, link=bytes([at]) * 8)
+    with relay() as server:
+        report = house.send(smtp(server), lanes=[NOTICES, LANE], connections=4)
+    assert report.accepted == len(server.accepted) == 8 + waiting
 
 
 def test_a_confirmed_request_fences_its_notice_off(house: House) -> None:
