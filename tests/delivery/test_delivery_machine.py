@@ -293,7 +293,7 @@ def test_the_ledger_goes_where_the_model_goes(migrated_file: Path, publication: 
         file.chmod(0o600)
         return open_store(f"sqlite:///{file}")
 
-    play(Ledger, publication(), opened, 20)
+    play(Ledger, publication(), opened, 14)
 
 
 @pytest.mark.postgres
@@ -312,4 +312,4 @@ def test_the_ledger_on_postgresql_goes_where_the_model_goes(
             )
         return store
 
-    play(Ledger, publication(), opened, 8)
+    play(Ledger, publication(), opened, 5)

@@ -11,7 +11,7 @@ import pytest
 from matrix_place import Place
 from matrix_trial import Kind, Plan, plan, trial
 
-POINTS = {"sqlite": 12, "postgresql": 6}
+POINTS = {"sqlite": 9, "postgresql": 4}
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def place(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     "seed",
     [
         pytest.param(seed, id="-".join(str(plan(seed)).split()[2:5]))
-        for seed in range(len(Kind) * 4)
+        for seed in (*range(len(Kind)), *range(len(Kind) * 3, len(Kind) * 4))
     ],
 )
 def test_whatever_befalls_the_senders_the_law_holds(place: Place, seed: int) -> None:
