@@ -36,6 +36,7 @@ CHUNK = 256 * 1024
 RESET = b"RSET\r\n"
 _DOT = b".\r\n"
 
+_PLAIN = re.compile(r"[A-Za-z0-9_-]*")
 _UNSAYABLE = re.compile(r"[\x00-\x20<>\x7f]")
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -91,6 +92,7 @@ class Talk(smtplib.SMTP):
         self._heard = Incoming()
         self._needs_reset = False
         self._announced: list[Command] | None = None
+        self._last: tuple[tuple[object, ...], list[Command] | Outcome] | None = None
         self.command_encoding = (
             "utf-8"  # a name that cannot be said in ASCII is the relay's to refuse
         )
@@ -245,7 +247,7 @@ class Talk(smtplib.SMTP):
 
     def awaits(self, envelope: Envelope, size: int) -> bool:
         """Whether this message may go on this line now: none was announced, or just this one."""
-        return self._announced is None or self._announced == self._commands(envelope, size)
+        return self._announced is None or self._announced == self._told(envelope, size)
 
     def transaction(
         self, envelope: Envelope, message: bytes, following: Following | None = None
@@ -258,7 +260,7 @@ class Talk(smtplib.SMTP):
         """
         self.stage = Stage.MAIL
         self.messages += 1
-        commands = self._commands(envelope, len(message))
+        commands = self._told(envelope, len(message))
         if isinstance(commands, Outcome):
             return commands
         written = self.announced
@@ -309,6 +311,13 @@ class Talk(smtplib.SMTP):
                 # It waits for a message without a recipient. We give it none: hang up.
                 self.goes_on = False
         return bad
+
+    def _told(self, envelope: Envelope, size: int) -> list[Command] | Outcome:
+        """`_commands`, made once for a message that is announced, awaited and sent."""
+        known = (envelope.sender, envelope.recipient, envelope.smtputf8, envelope.envelope_id, size)
+        if self._last is None or self._last[0] != known:
+            self._last = known, self._commands(envelope, size)
+        return self._last[1]
 
     def _commands(self, envelope: Envelope, size: int) -> list[Command] | Outcome:
         """The commands before the message, or why the relay cannot be told them."""
@@ -385,7 +394,7 @@ class Talk(smtplib.SMTP):
         most = self._relay.messages
         if following is None or not self._pipelines or (most and self.messages >= most):
             return None
-        commands = self._commands(following.envelope, following.size)
+        commands = self._told(following.envelope, following.size)
         return None if isinstance(commands, Outcome) else commands
 
     def _glance(self) -> Outcome | None:
@@ -511,7 +520,7 @@ def _sayable(address: str) -> bool:
 
 def _xtext(value: str) -> str:
     """RFC 3461 §4: printable ASCII but "+" and "="; the rest in hexadecimal."""
-    if value.isascii() and value.isalnum():
+    if _PLAIN.fullmatch(value):
         return value[:100]
     return "".join(
         chr(each) if 33 <= each <= 126 and each not in b"+=" else f"+{each:02X}"
