@@ -242,6 +242,7 @@ def wait(pid: int, paper: IO[bytes], seconds: float) -> dict[str, object]:
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever gives the orders
     papers: dict[int, IO[bytes]] = {}
     for line in sys.stdin:
         wish = json.loads(line)
