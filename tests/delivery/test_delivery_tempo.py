@@ -147,7 +147,11 @@ def test_a_refusal_for_good_is_never_about_the_pace() -> None:
 
 def test_no_two_loops_have_more_connections_than_there_may_be() -> None:
     tempo = Tempo(4)
-    assert [tempo.sit(3, issue=True), tempo.sit(3, issue=False), tempo.sit(1, issue=True)] == [3, 1, 0]
+    assert [tempo.sit(3, issue=True), tempo.sit(3, issue=False), tempo.sit(1, issue=True)] == [
+        3,
+        1,
+        0,
+    ]
     tempo.rise(3, issue=True)
     assert tempo.sit(8, issue=True) == 3
 
