@@ -404,6 +404,14 @@ def test_a_sender_on_another_host_is_trusted_until_its_lease_runs_out(house: Hou
         assert not ledger.renew(tx, "me", house.now)
 
 
+def test_a_sender_whose_process_is_hidden_is_trusted_until_its_lease_runs_out(house: House) -> None:
+    """hidepid, or ProtectProc in a unit: /proc shows nothing of another account's processes."""
+    three(house)
+    assert recover(house, whereabouts.HIDDEN) == ledger.Recovered(0, 0)
+    house.now += ledger.LEASE
+    assert recover(house, whereabouts.HIDDEN) == ledger.Recovered(0, 2)
+
+
 def test_this_very_process_is_alive_and_a_number_nobody_has_is_not() -> None:
     here = whereabouts.here()
     assert whereabouts.started(here.pid) == here.process_started

@@ -72,12 +72,16 @@ def list_(
     server's own log can be searched for.
     """
     desk = desk_of(ctx)
+    wanted = [_state(word) for word in state or ()]
+    if bounced:
+        from newsletter.delivery.states import State
+
+        wanted += [State.BOUNCED, State.COMPLAINED]
     chosen = opened(ctx, period).period
     with desk.house() as house:
         if in_doubt:
             _list_doubts(desk, house, chosen, limit, with_addresses, json)
         else:
-            wanted = [*(state or []), *(("bounced", "complained") if bounced else ())]
             _list_lines(desk, house, chosen, wanted, limit, with_addresses, json)
 
 
@@ -85,7 +89,7 @@ def _list_lines(
     desk: Desk,
     house: House,
     period: str,
-    states: list[str],
+    states: list[State],
     limit: int,
     with_addresses: bool,
     json: bool,
@@ -93,7 +97,7 @@ def _list_lines(
     from newsletter.delivery.ledger import lines
     from newsletter.delivery.states import State
 
-    chosen = [_state(word) for word in states] or [s for s in State if s is not State.ACCEPTED]
+    chosen = states or [each for each in State if each is not State.ACCEPTED]
     with house.store.read() as tx:
         found = lines(tx, period, chosen, limit)
     whom = _addresses(house, [line.id for line in found]) if with_addresses else None

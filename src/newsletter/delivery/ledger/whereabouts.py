@@ -23,7 +23,7 @@ class Life(StrEnum):
     PUT_BACK = "put back"
     """Its process is gone, and this database is a copy that lacks its last commits."""
     OUT_OF_SIGHT = "out of sight"
-    """On another host, or in another container: only its lease tells."""
+    """On another host, in another container, or hidden from us: only its lease tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,17 @@ def life_of(other: Whereabouts, ours: Whereabouts, started: Callable[[int], str 
     if other.boot_id != ours.boot_id:
         return Life.POWER_LOST
     found = started(other.pid)
-    return Life.ALIVE if found is not None and found == other.process_started else Life.DIED
+    if found == other.process_started:
+        return Life.ALIVE
+    return Life.OUT_OF_SIGHT if found == HIDDEN else Life.DIED
+
+
+HIDDEN = ""
+"""There is such a process, and nothing tells when it started: no /proc, or one that hides others (proc(5), hidepid)."""
 
 
 def started(pid: int) -> str | None:
-    """The start time of process `pid` in clock ticks since boot; None when there is no such process.
+    """The start time of process `pid` in clock ticks since boot; None when there is no such process, or HIDDEN.
 
     Source: proc_pid_stat(5), field 22. A killed process that nobody has waited
     for yet (state Z) is gone.
@@ -60,19 +66,20 @@ def started(pid: int) -> str | None:
     try:
         text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
     except OSError:
-        return None if Path("/proc/self/stat").exists() else _without_proc(pid)
+        return _unseen(pid)
     fields = text.rpartition(")")[2].split()  # the name before it may hold anything
     return None if fields[0] in "ZX" else fields[19]
 
 
-def _without_proc(pid: int) -> str | None:
+def _unseen(pid: int) -> str | None:
+    """Asked of the kernel itself, which does not hide whether there is one."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return None
     except PermissionError:
         pass
-    return ""
+    return HIDDEN
 
 
 def _host() -> str:
