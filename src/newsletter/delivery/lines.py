@@ -119,6 +119,12 @@ class Lines:
         if time.monotonic() - self._looked > TICK_SECONDS:
             self._time_out()
 
+    def few_of_many(self) -> bool:
+        """Whether most of the messages under way have no answer yet, and some have."""
+        busy = [line for line in self.every if line.doing is Doing.SENDING]
+        answered = sum(line.outcome is not None for line in busy)
+        return 0 < 2 * answered < len(busy)
+
     def send(self, line: Line, envelope: Envelope, message: bytes) -> None:
         """Begin a message on a free line; what follows it there may be announced."""
         line.doing, line.outcome = Doing.SENDING, None

@@ -41,6 +41,11 @@ class Turns:
         self._store, self._sender = store, sender
         self._courier: Courier | None = store.courier()
 
+    @property
+    def dear(self) -> bool:
+        """Whether a turn costs much more than the rows in it."""
+        return self._courier is not None
+
     def take(
         self,
         done: Sequence[Done],
