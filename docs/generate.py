@@ -88,9 +88,9 @@ def _is_table(annotation: Any) -> bool:
 
 
 def _attribute_docs() -> dict[tuple[str, str], str]:
-    """The text under each attribute in config.py, by class and name."""
+    """The text under each attribute in config/tables.py, by class and name."""
     found = {}
-    for node in ast.parse(inspect.getsource(config)).body:
+    for node in ast.parse(inspect.getsource(config.tables)).body:
         if not isinstance(node, ast.ClassDef):
             continue
         for one, following in zip(node.body, node.body[1:], strict=False):

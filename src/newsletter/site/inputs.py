@@ -32,10 +32,9 @@ def version() -> bytes:
     """A digest of our own code that makes pages, and of the libraries it uses."""
     made = hashlib.blake2b(shelf.version(), digest_size=16)
     made.update(" ".join(version_of(name) for name in ("jinja2", "babel", "pillow")).encode())
-    for room in ("site", "issue"):
+    for room in ("site", "issue", "config"):
         for file in sorted((PACKAGE / room).rglob("*.py")):
             made.update(file.read_bytes())
-    made.update((PACKAGE / "config.py").read_bytes())
     return made.digest()
 
 

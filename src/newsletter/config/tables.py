@@ -1,191 +1,29 @@
-"""newsletter.toml, read once into Settings. Nobody else reads it.
+"""The tables of newsletter.toml, one class each: what may stand there, its limits, and what is meant.
 
-Unknown keys are errors with a place and a suggestion; secrets are names
-(`env:NAME`, `file:PATH`) until the moment they are used, and print as stars.
+The texts under the keys are the reference page too (docs/settings.md).
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import os
-import re
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from newsletter.config.values import (
+    MOST_PORT,
+    Bind,
+    CalendarDay,
+    DayRule,
+    HttpUrl,
+    LanguageTag,
+    Mailbox,
+    OneLine,
+    SecretField,
+    Zone,
+    different,
 )
-
-from newsletter.errors import CouldNotRun, Finding, Where, did_you_mean
-from newsletter.files import read_file
-
-FILE_NAME = "newsletter.toml"
-PLACEHOLDER_HOSTS = re.compile(r"(^|\.)(example\.(org|com|net)|example|invalid|test)$")
-"""Hosts of RFC 2606: may be previewed, never sent."""
-MOST_PORT = 65535
-
-
-class Secret:
-    """A secret by name: `env:NAME` or `file:PATH`. The value is read when used and never printed."""
-
-    __slots__ = ("_root", "name")
-
-    def __init__(self, name: str, root: Path | None = None) -> None:
-        if not re.match(r"^(env|file):.+", name):
-            raise ValueError(
-                "write `env:NAME` or `file:PATH`; a secret's value never stands in this file"
-            )
-        self.name = name
-        self._root = root or Path()
-
-    def reveal(self) -> str:
-        kind, _, rest = self.name.partition(":")
-        if kind == "env":
-            if rest not in os.environ:
-                raise CouldNotRun(
-                    Finding(
-                        "NL106",
-                        f"the environment variable {rest} is not set",
-                        help=f"set {rest}, or name another place in {FILE_NAME}",
-                    )
-                )
-            return os.environ[rest]
-        try:
-            return (self._root / rest).read_text("utf-8").strip()
-        except OSError as error:
-            raise CouldNotRun(
-                Finding(
-                    "NL106",
-                    f"the secret's file {rest} cannot be read: {error.strerror}",
-                    help="check the path and that this account may read it",
-                )
-            ) from error
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    __str__ = __repr__
-
-
-def _secret(value: object, info: ValidationInfo) -> Secret:
-    if isinstance(value, Secret):
-        return value
-    if not isinstance(value, str):
-        raise ValueError("write `env:NAME` or `file:PATH`")
-    return Secret(value, (info.context or {}).get("root"))
-
-
-def _zone(value: object) -> ZoneInfo:
-    if isinstance(value, ZoneInfo):
-        return value
-    try:
-        return ZoneInfo(str(value))
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError("not a time zone; write a name such as Europe/Berlin") from error
-
-
-_UNSEEN = re.compile("[\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-"""Marks that turn the direction of what stands after them, and line ends that look like none."""
-
-
-def _visible(value: str) -> str:
-    found = _UNSEEN.search(value)
-    if found:
-        raise ValueError(
-            f"holds U+{ord(found[0]):04X}, which nobody sees and which turns the text around it"
-        )
-    return value
-
-
-def _address(value: str) -> str:
-    """An address that every browser and mail program reads alike (RFC 3986, section 2)."""
-    odd = re.search(r"[\"'<>\\^`{|}\x00-\x20\x7f-\x9f]", value)
-    if odd:
-        raise ValueError(f"{odd[0]!r} cannot stand in an address")
-    try:
-        parts = urlsplit(_visible(value))
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise ValueError(f"not an address: {error}") from error
-    if not host:
-        raise ValueError("not an address: it names no host")
-    return value
-
-
-def _bindable(value: str) -> str:
-    if int(value.rpartition(":")[2]) > MOST_PORT:
-        raise ValueError(f"a port is at most {MOST_PORT}")
-    return value
-
-
-def _different(tags: tuple[str, ...]) -> tuple[str, ...]:
-    twice = {tag for tag in tags if sum(each.lower() == tag.lower() for each in tags) > 1}
-    if twice:
-        raise ValueError(f"`{min(twice)}` stands there twice")
-    return tags
-
-
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-ORDINALS = ("first", "second", "third", "fourth", "last")
-"""No fifth: not every month has one."""
-LAST_OF_EVERY_MONTH = 28
-
-
-def _day(value: object) -> int | str:
-    """A day rule in the form the calendar reads: 1 to 28, "last", "first tuesday"."""
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LAST_OF_EVERY_MONTH:
-        return value
-    words = value.lower().split() if isinstance(value, str) else []
-    match words:
-        case ["last"]:
-            return "last"
-        case [ordinal, weekday] if ordinal in ORDINALS and weekday in WEEKDAYS:
-            return f"{ordinal} {weekday}"
-        case [number] if number.isascii() and number.isdigit():
-            return _day(int(number))
-    raise ValueError('write 1 to 28, "last", or an ordinal and a weekday such as "first tuesday"')
-
-
-def _calendar_day(value: object) -> dt.date:
-    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
-        return value
-    try:
-        return dt.datetime.strptime(str(value), "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no zone
-    except ValueError as error:
-        raise ValueError("not a day; write 2026-10-01") from error
-
-
-SecretField = Annotated[Secret, BeforeValidator(_secret)]
-DayRule = Annotated[Annotated[int, Field(ge=1, le=28)] | str, BeforeValidator(_day)]
-Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
-CalendarDay = Annotated[dt.date, BeforeValidator(_calendar_day)]
-LanguageTag = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
-HttpUrl = Annotated[
-    str,
-    Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$", max_length=2000),
-    AfterValidator(_address),
-]
-Mailbox = Annotated[
-    str, Field(pattern=r"^[^@\s<>\x00-\x1f\x7f]{1,64}@[^@\s<>\x00-\x1f\x7f]{1,255}$")
-]
-OneLine = Annotated[
-    str,
-    Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
-    AfterValidator(_visible),
-]
-Bind = Annotated[
-    str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$"), AfterValidator(_bindable)
-]
 
 
 class Table(BaseModel):
@@ -199,7 +37,7 @@ class Publication(Table):
     url: HttpUrl
     """Where readers find the site; every absolute link in page and mail begins with it."""
     languages: Annotated[
-        tuple[LanguageTag, ...], Field(min_length=1, max_length=50), AfterValidator(_different)
+        tuple[LanguageTag, ...], Field(min_length=1, max_length=50), AfterValidator(different)
     ] = ("en",)
     """The first is the fallback for what is not translated."""
     time_zone: Zone = ZoneInfo("UTC")
@@ -441,128 +279,3 @@ class Settings(Table):
     def path(self, relative: str) -> Path:
         """A configured path, absolute."""
         return self.root / relative
-
-
-def load(root: Path) -> Settings:
-    """Read `root`/newsletter.toml.
-
-    Raises:
-        CouldNotRun: the file is missing, is no TOML, or does not say what it must;
-            every finding at once, each with its line and column.
-    """
-    root = root.resolve()
-    file = root / FILE_NAME
-    try:
-        source = read_file(file).decode("utf-8")
-    except FileNotFoundError:
-        raise CouldNotRun(
-            Finding(
-                "NL101",
-                f"there is no {FILE_NAME} here",
-                Where(str(file)),
-                help="run `newsletter init my-letter` to make a publication, or name one with --root",
-            )
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CouldNotRun(
-            Finding(
-                "NL102",
-                f"{FILE_NAME} cannot be read: {error}",
-                Where(FILE_NAME),
-                help="it must be a readable UTF-8 file",
-            )
-        ) from error
-    try:
-        tables = tomllib.loads(source)
-    except tomllib.TOMLDecodeError as error:
-        line, column = _position_in_message(str(error), source)
-        text = source.splitlines()[line - 1] if 0 < line <= len(source.splitlines()) else ""
-        raise CouldNotRun(
-            Finding(
-                "NL103",
-                f"{FILE_NAME} is not TOML: {str(error).split(' (at')[0]}",
-                Where(FILE_NAME, line, column, 1, text),
-                help='strings need quotes: title = "My letter"',
-            )
-        ) from error
-    try:
-        return Settings.model_validate({"root": root, **tables}, context={"root": root})
-    except ValidationError as error:
-        raise CouldNotRun(*(_finding(item, source) for item in error.errors())) from None
-
-
-def _position_in_message(message: str, source: str) -> tuple[int, int]:
-    found = re.search(r"line (\d+), column (\d+)", message)
-    return (int(found[1]), int(found[2])) if found else (max(1, source.count("\n")), 1)
-
-
-def known_keys(path: tuple[str, ...]) -> list[str]:
-    """Keys that may stand at `path` ("delivery", "smtp"), for suggestions and the reference page."""
-    model: Any = Settings
-    for name in path:
-        field = (
-            model.model_fields.get(name)
-            if isinstance(model, type) and issubclass(model, Table)
-            else None
-        )
-        if field is None:
-            model = {"approvers": Approver, "processors": Processor}.get(path[0], Settings)
-            continue
-        model = field.annotation
-    if not (isinstance(model, type) and issubclass(model, Table)):
-        model = {"approvers": Approver, "processors": Processor}.get(
-            path[0] if path else "", Settings
-        )
-    return [name for name in model.model_fields if name != "root"]
-
-
-def _finding(item: Any, source: str) -> Finding:
-    path = tuple(str(part) for part in item["loc"])
-    where = _where(path, source)
-    dotted = ".".join(path)
-    match item["type"]:
-        case "extra_forbidden":
-            known = known_keys(path[:-1])
-            help_text = did_you_mean(path[-1], known) or f"known here: {', '.join(known)}"
-            return Finding("NL104", f"unknown key `{dotted}`", where, "not a setting", help_text)
-        case "missing":
-            return Finding(
-                "NL105",
-                f"`{dotted}` is missing",
-                where,
-                "",
-                f"add `{path[-1]} = ...`"
-                + (f" under [{'.'.join(path[:-1])}]" if path[:-1] else ""),
-            )
-        case _:
-            message = str(item["msg"]).removeprefix("Value error, ")
-            return Finding(
-                "NL107",
-                f"`{dotted}`: {message}",
-                where,
-                "this value",
-                "see `newsletter explain NL107`",
-            )
-
-
-def _where(path: tuple[str, ...], source: str) -> Where:
-    """The line of a dotted key: its own, or that of the nearest table above it that exists."""
-    lines = source.splitlines()
-    table: tuple[str, ...] = ()
-    best = Where(FILE_NAME, 1, 1, 1, lines[0] if lines else "")
-    for number, line in enumerate(lines, 1):
-        header = re.match(r"\s*\[\[?\s*([^\]]+?)\s*\]", line)
-        if header:
-            table = tuple(part.strip().strip("\"'") for part in header[1].split("."))
-            if path[: len(table)] == table:
-                best = Where(FILE_NAME, number, line.index("[") + 1, len(header[0].strip()), line)
-            continue
-        key = re.match(r"\s*([A-Za-z0-9_\-\"'.]+)\s*=", line)
-        if (
-            key
-            and (*table, *(part.strip("\"'") for part in key[1].split(".")))
-            == path[: len(table) + key[1].count(".") + 1]
-        ):
-            column = line.index(key[1]) + 1
-            return Where(FILE_NAME, number, column, len(key[1]), line)
-    return best
