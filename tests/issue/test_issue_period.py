@@ -50,9 +50,7 @@ def test_due_in_the_skipped_hour_is_after_the_skip_and_in_the_doubled_hour_the_f
     vienna = ZoneInfo("Europe/Vienna")
     # 2027-03-28 02:30 does not exist; 2027-10-31 is past day 28, so 2028-03-26 and a zone
     # that goes back early in the month are taken.
-    assert Period(2028, 3).due(26, "02:30", vienna) == dt.datetime(
-        2028, 3, 26, 1, 0, tzinfo=dt.UTC
-    )
+    assert Period(2028, 3).due(26, "02:30", vienna) == dt.datetime(2028, 3, 26, 1, 0, tzinfo=dt.UTC)
     new_york = ZoneInfo("America/New_York")
     assert Period(2026, 11).due(1, "01:30", new_york) == dt.datetime(
         2026, 11, 1, 5, 30, tzinfo=dt.UTC
