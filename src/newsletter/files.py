@@ -8,10 +8,13 @@ power (the step that chasquid leaves out and mox takes).
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
 import stat
+import time
 from pathlib import Path
+from types import TracebackType
 
 
 def sync_folder(folder: Path) -> None:
@@ -62,6 +65,53 @@ def read_file(path: str | Path) -> bytes:
         return b"".join(parts)
     finally:
         os.close(descriptor)
+
+
+class Held:
+    """A folder that this process holds alone, on this host. The lock goes with the process, however that ends."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def __enter__(self) -> Held:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.close(self._descriptor)
+
+
+def hold(folder: Path, patience: float = 0.0) -> Held:
+    """Wait at most `patience` seconds until nobody else holds `folder`, and hold it.
+
+    Raises:
+        TimeoutError: somebody else still does.
+        OSError: there is no such folder, or it may not be read.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    until, rest = time.monotonic() + patience, 0.001
+    try:
+        while not _locked(descriptor):  # flock(2) itself knows no time limit
+            if time.monotonic() >= until:
+                raise TimeoutError(errno.ETIMEDOUT, "another process holds it", str(folder))
+            time.sleep(rest)
+            rest = min(2 * rest, 0.05)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return Held(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def is_inside(path: Path, folder: Path) -> bool:

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from newsletter.delivery import ledger, record
 from newsletter.delivery.states import State
-from newsletter.errors import Findings
+from newsletter.errors import CouldNotRun, Findings
+from newsletter.files import hold
 from newsletter.issue import chain, chain_story
 from newsletter.issue.chain import Breach, Event
 from newsletter.store.tables import deliveries, issues
@@ -384,3 +385,20 @@ def test_the_database_is_the_source_of_an_opened_line(sqlite_house: House, folde
 
     assert (line.said["manifest"], line.said["number"], line.said["audience"]) == ("a" * 64, 1, 6)
     assert line.at == row.opened_at
+
+
+def test_a_process_that_stands_still_in_the_record_is_told(
+    sqlite_house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = sqlite_house
+    house.readers(1)
+    house.open()
+    told_before = keep(house, tmp_path)
+    settle_all(house, State.ACCEPTED)
+    close(house)
+    monkeypatch.setattr("newsletter.delivery.record.PATIENCE_SECONDS", 0.05)
+    with hold(tmp_path), pytest.raises(CouldNotRun) as refused:
+        record.keep(house.store, tmp_path, house.now)
+    assert refused.value.findings[0].code == "NL670"
+    assert told(tmp_path) == told_before
+    assert len(keep(house, tmp_path)) == len(told_before) + 1

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from newsletter.delivery.ledger import clock
 from newsletter.errors import CouldNotRun
-from newsletter.files import write_atomic
+from newsletter.files import hold, write_atomic
 from newsletter.schedule.seen import written
 from newsletter.schedule.witness import Seen, Standing, Witness, adopt, judge
 from newsletter.store import Store, open_store
@@ -318,3 +318,15 @@ def test_a_sender_waits_for_another_that_is_writing_the_witness(
     told = mirrored.read()
     assert told is not None
     assert told.clock == 9
+
+
+def test_a_sender_that_stands_still_in_the_witness_is_told_and_not_waited_for_for_ever(
+    sqlite_store: Store, mirrored: Witness, now: dt.datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirrored.insist(sqlite_store, now)
+    before = mirrored.path.read_bytes()
+    monkeypatch.setattr("newsletter.schedule.witness.PATIENCE_SECONDS", 0.05)
+    with hold(mirrored.path.parent), pytest.raises(CouldNotRun) as refused:
+        mirrored.tick(5, now)
+    assert refused.value.findings[0].code == "NL714"
+    assert mirrored.path.read_bytes() == before

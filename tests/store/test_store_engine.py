@@ -225,3 +225,15 @@ def test_every_store_has_an_id_of_its_own(tmp_path: Path) -> None:
         store.close()
     assert len(ids) == 2
     assert {len(found) for found in ids} == {16}
+
+
+@pytest.mark.postgres
+def test_a_writer_that_stands_still_does_not_hold_up_a_leave_for_ever(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("newsletter.store.engine.BUSY_SECONDS", 0.1)
+    one, other = open_store(postgres_url), open_store(postgres_url)
+    with one.write(), pytest.raises(sa.exc.OperationalError, match="lock timeout"), other.write():
+        raise AssertionError("two writers at once")
+    one.close()
+    other.close()

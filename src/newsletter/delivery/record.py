@@ -16,11 +16,8 @@ says what was told.
 from __future__ import annotations
 
 import datetime as dt
-import fcntl
 import json
-import os
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +25,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from newsletter.delivery.ledger import Sum, sums
-from newsletter.errors import Finding, Findings, Where
-from newsletter.files import read_file, write_atomic
+from newsletter.errors import CouldNotRun, Finding, Findings, Where
+from newsletter.files import Held, hold, read_file, write_atomic
 from newsletter.issue import chain
 from newsletter.issue.chain import Broken, Chain, Event
 from newsletter.store import Store
 from newsletter.store.tables import editions, issues
 
 SMALL = 5
+PATIENCE_SECONDS = 30
+"""How long another process may hold the record; it takes milliseconds, a large audience seconds."""
 
 
 def cell(number: int) -> int | str:
@@ -117,6 +116,7 @@ def keep(
 
     Raises:
         Findings: NL660, the chain does not hold. The records were written.
+        CouldNotRun: NL670, another process stands still in it.
     """
     with store.read() as tx:
         if not tx.scalar(sa.select(sa.func.count()).select_from(issues)):
@@ -205,12 +205,20 @@ def broken_chain(each: Broken, folder: str) -> Finding:
     )
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One writer of the folder at a time, on this host. The lock goes with its process."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _alone(folder: Path) -> Held:
+    """One writer of the folder at a time, on this host.
+
+    Raises:
+        CouldNotRun: NL670, another process stands still in it.
+    """
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+        return hold(folder, PATIENCE_SECONDS)
+    except TimeoutError as error:
+        raise CouldNotRun(
+            Finding(
+                "NL670",
+                f"another process has held the public record for {PATIENCE_SECONDS} seconds",
+                Where(folder.name),
+                help="see whether a sender of this publication stands still; end it, then go on",
+            )
+        ) from error

@@ -6,14 +6,12 @@ read-only disk, a second process) costs time and nothing else.
 
 from __future__ import annotations
 
-import fcntl
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from newsletter.config import Settings
 from newsletter.content.shelf import Shelf, ShelfDamaged
+from newsletter.files import Held, hold
 from newsletter.issue.compose import Draft, compose
 from newsletter.issue.period import Period
 
@@ -27,8 +25,9 @@ def composed(settings: Settings, period: Period) -> Draft:
         Findings: as `compose`.
     """
     folder = settings.root / FOLDER
-    with _alone(folder) as free:
-        if free:
+    held = _alone(folder)
+    if held is not None:
+        with held:
             try:
                 return _with(Shelf(folder), settings, period)
             except ShelfDamaged:
@@ -45,19 +44,10 @@ def _with(shelf: Shelf, settings: Settings, period: Period) -> Draft:
         shelf.close()
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
-    """Whether the shelf is ours for now; the lock goes with the process, however that ends."""
+def _alone(folder: Path) -> Held | None:
+    """The shelf, when it is ours for now."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
+        return hold(folder)
     except OSError:
-        yield False
-        return
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-            return
-        yield True
+        return None

@@ -24,9 +24,7 @@ moment at which mail was sent: a clock that stands before it is wrong.
 from __future__ import annotations
 
 import datetime as dt
-import fcntl
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -38,7 +36,7 @@ from sqlalchemy.engine import Connection
 
 from newsletter.delivery import ledger
 from newsletter.errors import CouldNotRun, Finding
-from newsletter.files import write_atomic
+from newsletter.files import hold, write_atomic
 from newsletter.schedule.month import Last, is_behind
 from newsletter.schedule.seen import Seen, Standing, finding, judge, parsed, written
 from newsletter.store import Store
@@ -47,6 +45,9 @@ from newsletter.store.schema import identity
 from newsletter.store.tables import deliveries, issues
 
 __all__ = ["Seen", "Standing", "Witness", "adopt", "judge", "look", "name", "newest"]
+
+PATIENCE_SECONDS = 30
+"""How long another sender of this host may hold a witness; it takes milliseconds."""
 
 
 class Witness:
@@ -191,16 +192,21 @@ class Witness:
         """Nobody else of this host changes the file meanwhile: two senders share it.
 
         Raises:
-            CouldNotRun: NL711, this is the mirror, and it cannot be kept.
+            CouldNotRun: NL711, this is the mirror, and it cannot be kept; NL714, another
+                process stands still in it.
         """
         try:
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            folder = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                fcntl.flock(folder, fcntl.LOCK_EX)
+            with hold(place.parent, PATIENCE_SECONDS):
                 yield
-            finally:
-                os.close(folder)
+        except TimeoutError as error:
+            raise CouldNotRun(
+                Finding(
+                    "NL714",
+                    f"another process has held the witness in {place.parent.name}/ for {PATIENCE_SECONDS} seconds",
+                    help="see whether a sender of this publication stands still; end it, then go on",
+                )
+            ) from error
         except OSError as error:
             if place == self.path:
                 raise

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import fcntl
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from newsletter.errors import CouldNotRun, Finding, Where
-
-LOOK_SECONDS = 0.05
-"""How often a waiting build looks whether the other one has ended."""
+from newsletter.files import Held, hold
 
 
-@contextmanager
-def alone(folder: Path, patience: float = 0.0) -> Iterator[None]:
-    """Hold the publication's build lock; it goes with the process, however that ends.
+def alone(folder: Path, patience: float = 0.0) -> Held:
+    """Hold the publication's build memory; it goes with the process, however that ends.
 
     `patience`: seconds to wait for another build that holds it.
 
     Raises:
-        CouldNotRun: another process is building, and still is after `patience`.
+        CouldNotRun: NL304 the folder cannot be made; NL305 another process is
+            building, and still is after `patience`.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
+        return hold(folder, patience)
+    except TimeoutError as error:
+        raise CouldNotRun(
+            Finding(
+                "NL305",
+                "another build is running",
+                help="wait until it has ended, then build again",
+            )
+        ) from error
     except OSError as error:
         raise CouldNotRun(
             Finding(
@@ -36,24 +37,3 @@ def alone(folder: Path, patience: float = 0.0) -> Iterator[None]:
                 help="make room, or check the rights of the folder",
             )
         ) from error
-    with lock:
-        until = time.monotonic() + patience
-        while not _locked(lock):
-            if time.monotonic() >= until:
-                raise CouldNotRun(
-                    Finding(
-                        "NL305",
-                        "another build is running",
-                        help="wait until it has ended, then build again",
-                    )
-                )
-            time.sleep(LOOK_SECONDS)  # flock(2) itself knows no time limit
-        yield
-
-
-def _locked(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -235,7 +235,14 @@ def _sqlite(url: sa.URL) -> Store:
 
 def _postgresql(url: sa.URL, beside: Path | None) -> Store:
     try:
-        writer = sa.create_engine(url, pool_size=8, max_overflow=32, pool_pre_ping=True)
+        writer = sa.create_engine(
+            url,
+            pool_size=8,
+            max_overflow=32,
+            pool_pre_ping=True,
+            # As long as SQLite waits: a writer that stands still must not hold up a leave for ever.
+            connect_args={"options": f"-c lock_timeout={round(BUSY_SECONDS * 1000)}"},
+        )
     except ModuleNotFoundError as error:
         raise CouldNotRun(
             Finding(
