@@ -152,6 +152,7 @@ class House:
             self.mirror,
             self.complain,
             self.tempo,
+            self.journal,
         )
 
     def complain(self, trouble: Exception) -> None:

@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -14,15 +15,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from living import DUE, World, world
 
 from newsletter.cli.changes import Texts
 from newsletter.cli.serve import _post_notices, brief
-from newsletter.delivery import notices
+from newsletter.delivery import departure, notices
 from newsletter.delivery.ledger import Sum, clock
 from newsletter.delivery.states import State
 from newsletter.errors import CouldNotRun
 from newsletter.issue.period import Period
+from newsletter.store.tables import subscribers
 
 
 @pytest.fixture
@@ -115,6 +118,24 @@ def test_the_brief_names_what_is_not_accepted() -> None:
     counts = {State.ACCEPTED: 995, State.BOUNCED: 3, State.IN_DOUBT: 1, State.QUEUED: 1}
     account = Sum("2026-12", "open", 1000, DUE, DUE, None, counts)
     assert brief(account) == "2026-12: 998 of 1,000 accepted, 1 in doubt, 1 waiting"
+
+
+def test_a_leave_is_obeyed_though_the_database_fell_back_to_before_it_under_the_running_service(
+    place: World,
+) -> None:
+    place.readers(3)
+    place.now = DUE
+    host = place.host()
+    house, duties = host.up(), host.duties()
+    house.vault  # noqa: B018 - the start, with its look at the journal
+    with house.store.read() as tx:
+        [link] = tx.scalars(sa.select(subscribers.c.link_id).limit(1))
+    with sqlite3.connect(str(house.database)) as live, sqlite3.connect(":memory:") as replica:
+        live.backup(replica)
+        departure.leave(house.store, house.journal, bytes(link), host.clock(), "one-click")
+        replica.backup(live)
+    duties.month()
+    assert (host.account().audience, len(place.server.accepted)) == (2, 2)
 
 
 def test_a_database_that_was_put_back_sends_no_notice_until_it_is_adopted(place: World) -> None:

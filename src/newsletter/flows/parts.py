@@ -11,6 +11,7 @@ from newsletter.config import Settings
 from newsletter.delivery.outcome import Transport
 from newsletter.delivery.tempo import Tempo
 from newsletter.store import Store
+from newsletter.subscribers.journal import Journal
 from newsletter.subscribers.vault import Vault
 
 
@@ -27,7 +28,8 @@ class Parts:
     answers where readers will look for it. `mirror` is the folder of this
     host's own copy of the witness; None keeps none. `complain` is told of what
     is wrong beside work that goes on. `tempo` is shared with whoever else sends
-    from here; None: nobody does.
+    from here; None: nobody does. `journal` is where who left stands outside the
+    database; None keeps none.
     """
 
     settings: Settings
@@ -40,3 +42,13 @@ class Parts:
     mirror: Path | None = None
     complain: Callable[[Exception], None] = silent
     tempo: Tempo | None = None
+    journal: Journal | None = None
+
+    def catch_up(self) -> None:
+        """Whoever the journal says has left is gone from the database too. One small read when they agree.
+
+        For every send, not for every start alone: a database may be put back
+        to before a leave while this process lives, and no witness counts leaves.
+        """
+        if self.journal is not None:
+            self.journal.catch_up(self.store)

@@ -62,6 +62,7 @@ def send(
         Findings: it is not approved, or a byte of it changed.
         CouldNotRun: the database is behind its witness, or has none.
     """
+    parts.catch_up()
     opening = open_issue(parts, period, parts.clock(), early=early)
     if isinstance(opening, Refused):
         return opening

@@ -1,5 +1,6 @@
 """One tick of the month: go on with what is open, send what is due, say what is not approved.
 
+the journal's leaves -> database
 open issue with somebody waiting? -> go on, close
 decide(now)  DUE        -> send
              UNAPPROVED -> a word to [month] notify, once a day
@@ -90,6 +91,7 @@ def tick(
         CouldNotRun: the database is behind its witness, or has none; the clock stands
             before what was sent already.
     """
+    parts.catch_up()
     gone_on = _go_on_with_what_is_open(parts, stop, progress)
     witness_of(parts).follow(parts.store)
     tell_in_passing(parts.settings, parts.store, parts.clock(), parts.complain)
