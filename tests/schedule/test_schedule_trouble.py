@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 import socket
 import ssl
@@ -13,7 +14,10 @@ from pathlib import Path
 
 import pytest
 from living import DUE, World, full_disk, world
+from scripted_relay import Step
 
+from newsletter.delivery.desk import BATCH
+from newsletter.errors import CouldNotRun
 from newsletter.flows import send
 from newsletter.issue.period import Period
 from newsletter.store import engine
@@ -82,6 +86,35 @@ def _moved(smtp: object, port: int) -> object:
     from dataclasses import replace
 
     return replace(smtp.relay, port=port)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("put", "code"), [(None, "NL704"), ("ab" * 16, "NL705")])
+def test_a_witness_that_is_taken_or_exchanged_in_the_middle_of_a_send_stops_it_before_the_next_batch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], put: str | None, code: str
+) -> None:
+    def tamper(_line: str) -> str:
+        file = host.up().witness.path
+        if file.exists() and len(place.server.accepted) == 1:
+            kept = json.loads(file.read_text("utf-8"))
+            file.unlink()
+            if put:
+                file.write_text(json.dumps(kept | {"store": put}), "utf-8")
+        return "250 ok"
+
+    number = 3 * BATCH
+    with world(tmp_path, [DECEMBER], script={Step.DOT: tamper}) as place:
+        place.readers(number)
+        host = place.host()
+        duties = host.duties()
+        with pytest.raises(CouldNotRun) as stopped:
+            duties.month()
+        assert stopped.value.findings[0].code == code
+        account = host.account()
+        assert (account.in_doubt, account.accepted) == (0, len(place.server.accepted))
+        assert 0 < account.pending < number
+        host.adopts()
+        assert host.account().in_doubt == account.pending
+        assert not [each for each in host.state.rglob("*.json") if each.stem == put]
 
 
 def test_a_relay_whose_name_does_not_resolve_is_told_as_that(

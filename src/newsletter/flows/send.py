@@ -27,6 +27,7 @@ from newsletter.flows.open import open_issue, witness_of
 from newsletter.flows.parts import Parts
 from newsletter.issue.period import Period
 from newsletter.schedule.steps import Steps
+from newsletter.schedule.witness import name
 
 RETRIES = Pace().retries
 """The waits before a relay that does not answer is given up for this time."""
@@ -111,6 +112,7 @@ def _send_due(
         if not ledger.waiting(tx, lane, parts.clock()):
             return None
         press.load(tx, period)
+        store = name(tx)
     witness = witness_of(parts)
 
     def told(done: int, total: int, label: str) -> None:
@@ -126,7 +128,7 @@ def _send_due(
         clock=parts.clock,
         stop=stop,
         progress=told,
-        witness=lambda clock: witness.tick(clock, steps.steady()),
+        witness=lambda clock: witness.tick(clock, steps.steady(), store=store),
         tempo=parts.tempo,
     )
     witness.record(parts.store, steps.steady())

@@ -113,10 +113,18 @@ class Witness:
             for done in [pool.submit(put, place) for place in places]:
                 done.result()
 
-    def tick(self, clock: int, now: dt.datetime | None = None) -> None:
-        """The ledger's clock went on (`loop.send`'s `witness`)."""
+    def tick(self, clock: int, now: dt.datetime | None = None, *, store: str | None = None) -> None:
+        """The ledger's clock went on (`loop.send`'s `witness`); `store` is whose it is, None for whose stands there.
+
+        Raises:
+            CouldNotRun: since `insist`, somebody took the file away (NL704), put another
+                store's in its place (NL705), or it cannot be read or kept (NL703, NL711).
+        """
         seen = self.read()
-        assert seen is not None, "sending begins with `insist`"
+        if seen is None or store not in (None, seen.store):
+            standing = Standing.MISSING if seen is None else Standing.STRANGER
+            here = Seen(store or "", None, clock)
+            raise CouldNotRun(finding(standing, seen, here, [self.path]))
         self.note(replace(seen, clock=max(clock, seen.clock), at=now))
 
     def record(self, store: Store, now: dt.datetime | None = None) -> Seen:
