@@ -302,12 +302,19 @@ class House:
         }
 
     def next_issue(self, moment: dt.datetime) -> dt.datetime | None:
-        """When somebody who confirms at `moment` gets their first letter: the next due moment."""
+        """When somebody who confirms at `moment` gets their first letter: the next due moment.
+
+        An issue that was opened before it was due (`send --early`) has gone without them.
+        """
         from newsletter.issue import period
+        from newsletter.schedule.witness import newest
 
         month = period.at(moment, self.settings.publication.time_zone)
         due = period.due(self.settings, month)
-        return due if due > moment else period.due(self.settings, month.following())
+        with self.store.read() as tx:
+            last = newest(tx)
+        gone = last is not None and last.period >= str(month)
+        return due if due > moment and not gone else period.due(self.settings, month.following())
 
     def known_wordings(self) -> tuple[Shown, ...]:
         """The wordings on the disk, each kept in the store before a form may show it."""

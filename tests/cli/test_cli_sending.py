@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 import signal
@@ -27,6 +28,7 @@ from newsletter.errors import CouldNotRun
 from newsletter.inbox import Inbox
 from newsletter.issue import freeze
 from newsletter.issue.edition import TOKEN_SLOT
+from newsletter.issue.period import Period
 from newsletter.site import lock
 
 Newsletter = Callable[..., Any]
@@ -392,6 +394,21 @@ def test_a_database_that_refuses_in_the_middle_is_told_with_where_readers_stand(
     assert f"go on with: newsletter send {month}" in ran.err
     assert again.code == 3  # the mail whose outcome could not be kept is in doubt
     assert "accepted         4" in again.out
+
+
+def test_whoever_confirms_after_an_early_send_is_told_the_next_month(
+    letter: Path, readers: Callable[[int], str], newsletter: Newsletter
+) -> None:
+    _set(letter, "day = 28")
+    month = Period(*map(int, readers(1).split("-")))
+    beginning = dt.datetime.combine(month.first_day, dt.time(), dt.UTC)
+    with wiring.House(config.load(letter)) as house:
+        before = house.next_issue(beginning)
+        newsletter("send", "--early", str(month))
+        after = house.next_issue(beginning)
+
+    assert f"{before:%Y-%m-%d}" == f"{month}-28"
+    assert f"{after:%Y-%m-%d}" == f"{month.following()}-28"
 
 
 def test_doctor_says_that_a_ledger_does_not_add_up(
