@@ -149,7 +149,7 @@ def _sentence(
             )
         case Verdict.SENT:
             assert last is not None
-            return f"{last.period} was sent on {rules.local(last.opened_at)}"
+            return f"{last.period} was opened on {rules.local(last.opened_at)}"
         case Verdict.NOT_YET:
             before = period.previous()
             skipped = last is not None and last.period < str(before)
