@@ -133,6 +133,20 @@ def test_a_list_is_backed_up_lost_and_restored(letter: Path, newsletter: Newslet
     assert (ben["state"], list(ben["suppressed"])) == ("gone", ["erased"])
 
 
+@pytest.mark.parametrize("absent", ["b.age", "identity"])
+def test_restore_names_the_file_that_is_not_there(
+    letter: Path, newsletter: Newsletter, absent: str
+) -> None:
+    for name in {"b.age", "identity"} - {absent}:
+        (letter.parent / name).write_text("something", "utf-8")
+
+    ran = newsletter("restore", "../b.age", "--identity", "../identity")
+
+    assert ran.code == 2
+    assert "error[NL815]: there is no such file" in ran.err
+    assert f"/{absent}\n" in ran.err
+
+
 def test_a_restored_store_sends_nothing_until_it_is_adopted(
     letter: Path, newsletter: Newsletter
 ) -> None:

@@ -99,6 +99,17 @@ def read_into(
                 " Nothing was changed",
             )
         )
+    for named in (path, identity):
+        if not named.exists():
+            raise CouldNotRun(
+                Finding(
+                    "NL815",
+                    "there is no such file",
+                    Where(str(named)),
+                    help="name the backup, and with --identity the file of the secret age key."
+                    " Nothing was changed",
+                )
+            )
     try:
         secret = _identity(age, identity)
         with path.open("rb") as file:
