@@ -80,7 +80,7 @@ def alive(
     answers = asking.all(urls)
     states = [answer.state for answer in answers.values()]
     if State.NO_WAY in states and not {State.ALIVE, State.CLOSED, State.DEAD} & set(states):
-        what = f"the network is not there, so {_links(len(urls))} to other sites were not asked"
+        what = f"the network is not there, so {_links(len(urls))} to other sites {_were(len(urls))} not asked"
         return [_unasked(what, "approve again when it is, or open the links yourself")]
     before = _remembered(settings)
     failed = {url: before.get(url, now) for url, each in answers.items() if each.state in _FAILED}
@@ -129,12 +129,18 @@ def _not_asked(answers: dict[str, Answer]) -> Iterable[Finding]:
         yield _unasked(f"{_links(len(closed))} let no program in: {shown}", "open them yourself")
     late = [url for url, each in answers.items() if each.state is State.UNASKED]
     if late:
-        what = f"{_links(len(late))} were not asked, no time was left: {', '.join(late)}"
+        what = (
+            f"{_links(len(late))} {_were(len(late))} not asked, no time was left: {', '.join(late)}"
+        )
         yield _unasked(what, "open them yourself, or approve again")
 
 
 def _unasked(what: str, help_text: str) -> Finding:
     return Finding("NL486", what, help=help_text, level=Level.WARNING)
+
+
+def _were(number: int) -> str:
+    return "was" if number == 1 else "were"
 
 
 def _links(number: int) -> str:

@@ -121,13 +121,13 @@ def _number(count: int | str) -> str:
 
 
 def _tell(desk: Desk, found: Audited) -> None:
-    months = len(found.told.months)
+    months, lines = len(found.told.months), len(found.told.chain.lines)
     if not months:
         desk.say("no issue was sent yet, so there is nothing to show")
         return
     desk.say(
         f"{months} issue{'s' if months > 1 else ''} in {months} month{'s' if months > 1 else ''}, never two in one\n"
-        f"the chain holds: {len(found.told.chain.lines)} lines, head {found.told.chain.head}"
+        f"the chain holds: {lines} line{'s' if lines > 1 else ''}, head {found.told.chain.head}"
     )
     desk.say(
         "the database agrees: one row for each reader, none taken twice"

@@ -106,7 +106,8 @@ def _list_lines(
         return
     for line in found:
         data(_line(line) + (f"  {whom.get(line.id, 'erased')}" if whom is not None else ""))
-    desk.say(f"{len(found)} deliveries" + (" (at most)" if len(found) == limit else ""))
+    many = "1 delivery" if len(found) == 1 else f"{len(found)} deliveries"
+    desk.say(many + (f"; there may be more than --limit {limit}" if len(found) == limit else ""))
 
 
 def _state(word: str) -> State:
@@ -129,7 +130,8 @@ def _state(word: str) -> State:
 def _line(line: Line) -> str:
     said = line.last_reply or line.reason or ""
     since = f"{line.since:%Y-%m-%d %H:%M}Z" if line.since else "-"
-    return f"{line.id}  {line.state:<10}  {since}  {line.tries} tries  <{line.message_id}>  {said}".rstrip()
+    tries = "1 try" if line.tries == 1 else f"{line.tries} tries"
+    return f"{line.id}  {line.state:<10}  {since:<17}  {tries:<7}  <{line.message_id}>  {said}".rstrip()
 
 
 def _addresses(house: House, ids: list[str]) -> dict[str, str]:

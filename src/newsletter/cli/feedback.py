@@ -124,7 +124,7 @@ def _letter(recipient: str | None) -> Letter:
 
 
 def _show(done: Collected) -> None:
-    data(f"mails {done.total:,}: {_counted(done.mails) or 'none'}")
+    data(f"mails {done.total:,}: {_counted(done.mails)}" if done.total else "no mail was waiting")
     if done.effects:
         data(f"effects: {_counted(done.effects)}")
 

@@ -6,6 +6,7 @@ pipe does not.
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -215,6 +216,8 @@ def show(
             value = ", ".join(
                 f"{reason} since {since:%Y-%m-%d}" for reason, since in reasons.items()
             )
+        elif isinstance(value, dt.datetime):
+            value = f"{value:%Y-%m-%d %H:%M:%S} UTC"
         data(f"{name.replace('_', ' '):<13} {value if value not in (None, '') else '-'}")
 
 
