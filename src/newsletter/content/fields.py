@@ -274,7 +274,7 @@ class Fields:
                 entry.key,
                 f"not a key of {self.of}",
                 did_you_mean(name, self.known)
-                or f"{self.of} knows {', '.join(self.known[:12])}; keys of your own begin with x-",
+                or f"{self.of} knows {', '.join(self.known)}; keys of your own begin with x-",
             )
 
 
