@@ -307,8 +307,28 @@ def test_placeholders_are_not_sent_except_from_this_machine_to_itself(publicatio
     settings, made = draft(publication)
     assert unsendable(settings, made.editions) == []
     kit.edit(settings, "newsletter.toml", "http://127.0.0.1:8000", "https://letter.kupov-clinic.de")
-    found = unsendable(config.load(settings.root), made.editions)
+    settings = config.load(settings.root)
+    found = unsendable(settings, compose(settings, kit.DECEMBER).editions)
     assert {(f.code, f.level) for f in found} == {("NL459", Level.ERROR)}
+
+
+def test_a_real_sender_sends_no_link_that_opens_on_this_machine_alone(publication: Make) -> None:
+    settings, made = draft(publication)
+    kit.edit(settings, "newsletter.toml", "letter@letter.example.org", "letter@kupov-clinic.de")
+    settings = config.load(settings.root)
+    warned = [f for f in gates(settings, made, kit.NOW) if "`publication.url`" in f.what]
+    found = unsendable(settings, made.editions)
+    assert [(f.code, f.level) for f in warned] == [("NL459", Level.WARNING)]
+    assert [(f.code, f.level) for f in found] == [("NL459", Level.ERROR)]
+    assert "http://127.0.0.1:8000, which opens on this machine alone" in found[0].what
+
+
+def test_a_mail_frozen_for_another_address_is_not_sent(publication: Make) -> None:
+    settings, made = draft(publication)
+    kit.edit(settings, "newsletter.toml", "http://127.0.0.1:8000", "http://127.0.0.1:9000")
+    found = unsendable(config.load(settings.root), made.editions)
+    assert {(f.code, f.level) for f in found} == {("NL487", Level.ERROR)}
+    assert "http://127.0.0.1:9000" in found[0].what
 
 
 def test_colours_and_declarations_are_read_as_browsers_do() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from newsletter.checks import clients, hosts, languages, links, reading, sizes, wording
 from newsletter.checks.markup import elements
-from newsletter.checks.placeholders import placeholders
+from newsletter.checks.placeholders import placeholders, stranded
 from newsletter.checks.reviews import overdue, pending
 from newsletter.checks.sameness import differences
 from newsletter.config import Settings
@@ -32,6 +32,7 @@ def gates(
         *(each for selection in draft.issue.selections for each in wording.inbox(selection.letter)),
         *_mails(settings, draft),
         *placeholders(settings, draft.editions, Level.WARNING),
+        *stranded(settings, Level.WARNING),
     ]
 
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from newsletter.config import FILE_NAME, PLACEHOLDER_HOSTS, Settings
 from newsletter.errors import Finding, Level, Where
-from newsletter.issue.edition import Edition
+from newsletter.issue.edition import Edition, leave_url
 
 _HREF = re.compile(r'(?:href|src)="([^"]+)"')
 
@@ -66,14 +66,53 @@ def placeholders(
 
 
 def unsendable(settings: Settings, editions: Iterable[Edition]) -> list[Finding]:
-    """NL459, as errors, for an issue that is about to be opened.
+    """NL459 and NL487, as errors, for an issue that is about to be opened.
 
     A publication whose site stands on this machine (a rehearsal, the
-    demonstration) may send its examples: nobody else can follow its links.
+    demonstration) may send its examples: nobody else can follow its links. A
+    sender of one's own is no rehearsal.
     """
+    editions = tuple(editions)
     if _here(_host(settings.site_url)):
+        return stranded(settings) + moved(settings, editions)
+    return placeholders(settings, editions) + stranded(settings) + moved(settings, editions)
+
+
+def moved(settings: Settings, editions: Iterable[Edition]) -> list[Finding]:
+    """NL487 for each edition that was frozen with another address than the settings name now."""
+    leave = leave_url(settings.public_url)
+    return [
+        Finding(
+            "NL487",
+            f"the approved mail ({edition.language}) links to another address than"
+            f" {settings.public_url}",
+            Where(FILE_NAME),
+            help="approve it anew: `newsletter issue withdraw`, then `newsletter issue approve`",
+        )
+        for edition in editions
+        if leave not in edition.text
+    ]
+
+
+def stranded(settings: Settings, level: Level = Level.ERROR) -> list[Finding]:
+    """NL459 where a real sender's links, the one that leaves among them, open on this machine alone."""
+    if PLACEHOLDER_HOSTS.search(settings.sender.address.rpartition("@")[2].lower()):
         return []
-    return placeholders(settings, editions)
+    named = {"publication.url": settings.site_url, "web.public_url": settings.public_url}
+    if named["web.public_url"] == named["publication.url"]:
+        del named["web.public_url"]
+    return [
+        Finding(
+            "NL459",
+            f"`{key}` is {url}, which opens on this machine alone; the mail's links begin with it",
+            Where(FILE_NAME),
+            help="write the address that readers see, then approve again"
+            " (`newsletter issue withdraw` takes an approval back)",
+            level=level,
+        )
+        for key, url in named.items()
+        if _here(_host(url))
+    ]
 
 
 def _here(host: str) -> bool:
