@@ -429,6 +429,21 @@ def test_doctor_says_that_a_ledger_does_not_add_up(
     assert "error[NL621]" in status.err
 
 
+def test_doctor_misses_a_database_that_was_there(
+    letter: Path, readers: Callable[[int], str], newsletter: Newsletter
+) -> None:
+    month = readers(1)
+    newsletter("send", "--early", month)
+    for file in letter.glob("subscribers/newsletter.db*"):
+        file.unlink()
+
+    told = newsletter("doctor", "--offline")
+
+    assert told.code == 1
+    assert f"newsletter.db is gone, and {month} was sent from it" in told.err
+    assert not (letter / "subscribers" / "newsletter.db").exists()
+
+
 def test_notices_go_on_when_the_database_that_refused_them_is_free_again(
     letter: Path, inbox: Inbox, newsletter: Newsletter
 ) -> None:

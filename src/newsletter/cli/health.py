@@ -114,9 +114,23 @@ def _database(house: House) -> Seen:
     from newsletter.store import health
 
     if _nobody(house):
+        _insist_on_no_past(house)
         return Seen("database", f"{house.database}: made with the first reader")
     name = f"{house.database}" if house.database else house.store.dialect
     return Seen("database", name, tuple(health.check(house.store, house.database)))
+
+
+def _insist_on_no_past(house: House) -> None:
+    """Raises CouldNotRun: NL702, the witness remembers an issue, so that a database was here."""
+    seen = house.witness.read()
+    if seen is not None and seen.last is not None:
+        raise CouldNotRun(
+            Finding(
+                "NL702",
+                f"{house.database} is gone, and {seen.last} was sent from it",
+                help="bring it back, or restore a backup; see [store] url",
+            )
+        )
 
 
 def _people(house: House) -> Seen:
