@@ -33,6 +33,23 @@ def test_a_fresh_publication_is_well_but_for_the_relay(
     assert not (letter / "subscribers" / "newsletter.db").exists()
 
 
+def test_doctor_says_in_which_language_nobody_can_sign_up(
+    letter: Path, newsletter: Newsletter
+) -> None:
+    file = letter / "newsletter.toml"
+    file.write_text(
+        file.read_text("utf-8").replace('languages = ["en"]', 'languages = ["en", "de"]'), "utf-8"
+    )
+
+    ran = newsletter("doctor", "--offline")
+
+    assert ran.code == 0
+    assert (
+        "warning[NL142]: there is no consent wording in de: its sign-up form stays closed"
+        in ran.err
+    )
+
+
 def test_doctor_says_which_files_are_in_force(letter: Path, newsletter: Newsletter) -> None:
     newsletter("subscribers", "add", "anna@example.org")
 

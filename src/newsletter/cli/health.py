@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from newsletter.cli.trouble import from_exception
-from newsletter.errors import CouldNotRun, Finding, Level
+from newsletter.errors import CouldNotRun, Finding, Level, Where
 
 if TYPE_CHECKING:
     from newsletter.wiring import House
@@ -92,7 +92,21 @@ def _texts(house: House) -> Seen:
     from newsletter.cli.words import tally
 
     catalogue = content.load(house.settings, house.clock())
-    return Seen("texts", tally(catalogue), catalogue.warnings)
+    return Seen("texts", tally(catalogue), (*catalogue.warnings, *_closed_forms(house)))
+
+
+def _closed_forms(house: House) -> Iterator[Finding]:
+    """NL142 for each language in which nobody can sign up, because no words to agree to are there."""
+    known = {wording.language for wording in house.wordings()}
+    for language in house.settings.publication.languages:
+        if language not in known:
+            yield Finding(
+                "NL142",
+                f"there is no consent wording in {language}: its sign-up form stays closed",
+                Where(f"content/consent/{language}"),
+                help=f"write the sentence that people agree to into content/consent/{language}/1.md",
+                level=Level.WARNING,
+            )
 
 
 def _site(house: House) -> Seen:
