@@ -100,7 +100,8 @@ class House:
 
         file = self.database
         beside = self.settings.path(self.settings.store.witness).parent
-        store = open_store(f"{SQLITE}{file}" if file else self.settings.store.url, beside)
+        url = f"{SQLITE}{file}" if file else self.settings.store.url
+        store = open_store(url, beside, self.mirror)
         store.migrate()
         return store
 

@@ -50,6 +50,13 @@ PATIENCE_SECONDS = 30
 """How long another sender of this host may hold a witness; it takes milliseconds."""
 
 
+ANOTHER_COPY = Finding(
+    "NL702",
+    "another copy of this database is being sent from at this moment, and is further than this one",
+    help="one of the two is a copy; nothing is sent from it while the other one is",
+)
+
+
 class Witness:
     """The file at `path` (0600), and its mirror in the folder `mirror`, named after the store."""
 
@@ -163,6 +170,7 @@ class Witness:
                 is another store's, NL703 it cannot be read, NL711 the mirror cannot be kept,
                 NL710 the clock `now` stands before what was sent already.
         """
+        self._insist_on_one(store)
         with store.read() as tx:
             here, restored = look(tx), was_restored(tx)
         told = self._told(here.store)
@@ -186,6 +194,15 @@ class Witness:
                 )
             )
         return seen
+
+    def _insist_on_one(self, store: Store) -> None:
+        """Raises CouldNotRun: NL702, on this host another copy of the store is being sent from."""
+        if self.mirror is None:
+            return
+        told = ledger.tally.told_in(self.mirror, store.id.hex())
+        with store.read() as tx:
+            if ledger.is_overtaken(tx, ledger.whereabouts.here(), told):
+                raise CouldNotRun(ANOTHER_COPY)
 
     def standing(self, tx: Connection) -> Standing:
         """What `insist` would say, and nothing is written. Raises CouldNotRun: NL703."""

@@ -138,12 +138,13 @@ class Store:
         self._writer.dispose()
 
 
-def open_store(url: str, beside: Path | None = None) -> Store:
+def open_store(url: str, beside: Path | None = None, mirror: Path | None = None) -> Store:
     """Open the database at `url`; the SQLite file and its folder are made when missing.
 
     `url` is `sqlite:////absolute/path` or `postgresql://...`; a relative SQLite
     path counts from the working directory. `beside` is where this host keeps
-    what a database that is no file cannot hold of itself (ledger/tally.py).
+    what a database that is no file cannot hold of itself, and `mirror` what no
+    copy of the publication takes along (ledger/tally.py).
 
     Raises:
         CouldNotRun: NL802 no such kind of database, NL803 others may read the
@@ -156,9 +157,9 @@ def open_store(url: str, beside: Path | None = None) -> Store:
     except sa.exc.ArgumentError as error:
         raise CouldNotRun(_unknown_kind()) from error
     if kind == "sqlite":
-        store = _sqlite(parsed)
+        store = _sqlite(parsed, mirror)
     elif kind in ("postgresql", "postgres"):
-        store = _postgresql(parsed.set(drivername="postgresql+psycopg"), beside)
+        store = _postgresql(parsed.set(drivername="postgresql+psycopg"), beside, mirror)
     else:
         raise CouldNotRun(_unknown_kind())
     try:
@@ -188,7 +189,7 @@ def _unknown_kind() -> Finding:
     )
 
 
-def _sqlite(url: sa.URL) -> Store:
+def _sqlite(url: sa.URL, mirror: Path | None) -> Store:
     if not url.database or url.database == ":memory:":
         raise CouldNotRun(_unknown_kind())
     place.prepare(url.database)
@@ -199,6 +200,7 @@ def _sqlite(url: sa.URL) -> Store:
             pool_size=pool,
             max_overflow=32 if read_only else 0,
             connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+            execution_options={"mirror": mirror},
         )
 
         @sa.event.listens_for(made, "connect")
@@ -233,7 +235,7 @@ def _sqlite(url: sa.URL) -> Store:
     return Store(engine("BEGIN", True, 8), engine("BEGIN IMMEDIATE", False, 1), "sqlite")
 
 
-def _postgresql(url: sa.URL, beside: Path | None) -> Store:
+def _postgresql(url: sa.URL, beside: Path | None, mirror: Path | None) -> Store:
     try:
         writer = sa.create_engine(
             url,
@@ -251,6 +253,6 @@ def _postgresql(url: sa.URL, beside: Path | None) -> Store:
                 help="in the program's checkout: pip install '.[postgres]'",
             )
         ) from error
-    writer = writer.execution_options(beside=beside)
+    writer = writer.execution_options(beside=beside, mirror=mirror)
     reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return Store(reader, writer, "postgresql")

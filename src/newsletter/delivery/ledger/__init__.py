@@ -4,7 +4,7 @@ Pure states in delivery/states.py; here are the guarded UPDATEs. Each takes the
 caller's transaction (`tx`), except `open_issue`, which owns its own.
 """
 
-from newsletter.delivery.ledger import clock, tally
+from newsletter.delivery.ledger import clock, tally, whereabouts
 from newsletter.delivery.ledger.claims import (
     begin,
     claim,
@@ -30,6 +30,7 @@ from newsletter.delivery.ledger.recovery import (
     Recovered,
     doubt_everything,
     give_up,
+    is_overtaken,
     recover,
     register,
     renew,
@@ -66,6 +67,7 @@ __all__ = [
     "fence",
     "give_up",
     "halt",
+    "is_overtaken",
     "lines",
     "open_issue",
     "recount",
@@ -81,4 +83,5 @@ __all__ = [
     "testify",
     "uneven",
     "waiting",
+    "whereabouts",
 ]

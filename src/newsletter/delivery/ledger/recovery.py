@@ -13,7 +13,7 @@ A confirmation that would be in doubt is tried once more instead.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -124,6 +124,24 @@ def recover(
             remember(tx, row.claim_id, life, now)
         sign_off(tx, row.claim_id)
     return Recovered(back, in_doubt)
+
+
+def is_overtaken(
+    tx: Connection,
+    ours: Whereabouts,
+    told: Mapping[str, int],
+    started: Callable[[int], str | None] = whereabouts.started,
+) -> bool:
+    """Whether a living sender has begun more tries than this database knows: it writes to another copy of it.
+
+    `told` (`tally.told_in`) was read before `tx` began.
+    """
+    for row in tx.execute(sa.select(senders)).all():
+        if row.claim_id not in _GIVEN_UP and told.get(row.claim_id, 0) > row.begun:
+            other = Whereabouts(row.host, row.boot_id, row.pid, row.process_started)
+            if life_of(other, ours, started) is Life.ALIVE:
+                return True
+    return False
 
 
 def _once_more(tx: Connection, sender: str, life: Life, now: dt.datetime) -> int:
