@@ -375,6 +375,21 @@ def test_a_relay_that_hangs_up_on_each_new_line_but_one_is_used_through_that_one
     assert report.accepted == 12
 
 
+def test_a_line_that_is_hung_up_for_fewer_connections_leaves_its_number_to_another(
+    sqlite_house: House,
+) -> None:
+    """The next socket gets the number of the one that was closed, and may be any line's."""
+    house = sqlite_house
+    house.readers(120)
+    house.open()
+    said = ["250 ok"] * 8 + ["450 4.7.0 too many connections"] + ["250 ok"]
+    with relay({Step.RCPT: said}) as server:
+        road = Relay("127.0.0.1", server.port, "none", "letter.example.org", messages=2)
+        report = house.send(SmtpTransport(road), connections=8)
+    assert (report.accepted, house.sum()[State.DEFERRED]) == (119, 1)
+    assert max(Counter(server.accepted).values()) == 1
+
+
 def test_nothing_due_dials_nobody(sqlite_house: House) -> None:
     transport = SmtpTransport(Relay("127.0.0.1", 9, "none", "example.org"))
     assert sqlite_house.send(transport, lanes=[ledger.NOTICES]).stop is Stop.DONE

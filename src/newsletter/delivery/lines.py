@@ -144,6 +144,11 @@ class Lines:
         else:
             self._dial(line)
 
+    def hang_up(self, line: Line) -> None:
+        """A free line rests without its connection; it is dialled anew for the next message."""
+        self._watch(line, None)  # before its number comes again as another line's
+        line.connection.close()
+
     def leave(self, line: Line) -> None:
         """Nothing more to do on this line."""
         line.doing = Doing.GONE
