@@ -84,6 +84,18 @@ def _set(letter: Path, line: str) -> None:
     file.write_text(re.sub(rf"(?m)^{key} = .+$", line, file.read_text("utf-8"), count=1), "utf-8")
 
 
+def test_words_of_the_sample_are_told_before_they_reach_a_reader(
+    letter: Path, newsletter: Newsletter
+) -> None:
+    newsletter("new", "article", "Mine")
+    ran = newsletter("issue", "approve", "--by", "Editor", "--offline")
+
+    assert ran.code == 0
+    assert "still says “Write here what you would say to a friend”" in ran.err
+    assert "still says “A sample item, invented”" in ran.err
+    assert "the article `mine` is as `newsletter new article` made it" in ran.err
+
+
 def test_a_draft_is_written_and_nothing_is_approved(letter: Path, newsletter: Newsletter) -> None:
     ran = newsletter("issue", "draft")
 

@@ -31,6 +31,7 @@ def gates(
         *links.stale_news(draft.issue, settings.news.window_days),
         *(each for selection in draft.issue.selections for each in wording.inbox(selection.letter)),
         *_mails(settings, draft),
+        *wording.untouched(draft.editions, draft.articles),
         *placeholders(settings, draft.editions, Level.WARNING),
         *stranded(settings, Level.WARNING),
     ]

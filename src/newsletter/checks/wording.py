@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
-from newsletter.content.model import Letter
+from newsletter.content.model import Article, Letter
 from newsletter.errors import Finding, Level, Where
 from newsletter.issue.edition import TOKEN_SLOT, Edition
 
@@ -17,6 +18,10 @@ _FILLER = re.compile(
     r"\b(?:lorem ipsum|TODO|FIXME|TKTK|XXX+|TBD)\b|\[(?:name|date|title|link|text|titel|datum|имя|дата)\]",
     re.IGNORECASE,
 )
+_OURS = re.compile(
+    r"Write here what you would say to a friend|A sample item, invented|Write here, in Markdown"
+)
+"""Of starter/files and cli/new.py; harmless in a trial, foolish in a mailbox."""
 
 
 def inbox(letter: Letter) -> list[Finding]:
@@ -72,6 +77,27 @@ def left_behind(edition: Edition) -> list[Finding]:
         )
         for what in [*broken, *(f"`{mark}`" for mark in dict.fromkeys([*marks, *fillers]))]
     ]
+
+
+def untouched(editions: Iterable[Edition], articles: Iterable[Article]) -> Iterator[Finding]:
+    """NL475 (a warning) for words of `newsletter init` and `new article` that wait to be replaced."""
+    for edition in editions:
+        for words in dict.fromkeys(_OURS.findall(" ".join(edition.text.split()))):
+            yield Finding(
+                "NL475",
+                f"the {edition.language} edition still says “{words}”",
+                help="write your own words there",
+                level=Level.WARNING,
+            )
+    for article in articles:
+        if _OURS.search(article.body):
+            yield Finding(
+                "NL475",
+                f"the article `{article.id}` is as `newsletter new article` made it",
+                Where(article.source.path),
+                help="write it, or set `draft: true`",
+                level=Level.WARNING,
+            )
 
 
 def _unstyled(html: str) -> str:
