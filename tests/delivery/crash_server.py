@@ -61,12 +61,14 @@ from newsletter.subscribers.vault import unlock
 
 WATCHED = frozenset(
     {"execute", "executemany", "commit", "rollback", "send", "sendall", "recv", "connect"}
+    | {"_ask", "_flush", "_receive"}
     | {"copy", "fsync", "replace", "open", "write", "pwrite", "shutdown", "close", "unlink", "sync"}
 )
 VALUES = (str, bytes, bytearray, list, dict)
 """`"".replace` touches no disk."""
-DRIVER = "psycopg."
-"""PostgreSQL's driver is written in Python; its calls count like C's."""
+DRIVER = ("psycopg.", "newsletter.store.courier")
+"""PostgreSQL's driver is written in Python; its calls count like C's. What the courier asks of libpq is
+said by functions of its own, because libpq's are not traced."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,8 @@ class Desk:
             store, press.vault, lanes, self.sender, BATCH * pace.connections, clock, self._lost
         )
         self.pool = self.claims.jobs
+        self.ready: dict[str, Composed | Outcome] = {}
+        """Of this turn's announced jobs: composed while the database was at work."""
         self.beginning: list[Job] = []
         """Being begun, or begun and not yet given to a line."""
         self.ended: collections.Counter[State] = collections.Counter()
@@ -154,6 +156,7 @@ class Desk:
             if begun[job.id]:
                 self._send(line, job, after.pop(line, None), dot_before)
         self.pool.extendleft(after.values())
+        self.ready.clear()
         self._send_home(takers[len(jobs) :])
 
     def _news(self) -> tuple[list[Line], list[Line]]:
@@ -181,7 +184,12 @@ class Desk:
         self, done: list[tuple[Job, Outcome]], jobs: list[Job], announced: list[Job]
     ) -> dict[str, bool]:
         """Everything of this turn in one transaction; of whom the guard said yes."""
-        turn = self.turns.take(done, jobs, self.clock(), announced)
+        ready = self.ready
+
+        def compose() -> None:
+            ready.update((job.id, self._compose(job)) for job in announced)
+
+        turn = self.turns.take(done, jobs, self.clock(), announced, compose)
         self.ended.update(state for state in turn.states if state is not None)
         self.tally.add(sum(turn.begun))
         asked = [job.id for job in (*jobs, *announced)]
@@ -205,7 +213,7 @@ class Desk:
     def _send(self, line: Line, job: Job, after: Job | None, dot_before: float) -> None:
         composed, line.following = line.following or self._compose(job), None
         if after is not None:
-            following = self._compose(after)
+            following = self.ready[after.id]
             if isinstance(following, Outcome):
                 self.pool.appendleft(after)  # its own turn will say so
             else:

@@ -10,18 +10,19 @@ is rare, and says more than a state.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy.engine import Connection
 
-from newsletter.delivery.ledger import claims, settling, swift
+from newsletter.delivery.ledger import claims, settling
 from newsletter.delivery.ledger.claims import GUARD
 from newsletter.delivery.ledger.lanes import Job
 from newsletter.delivery.outcome import Kind, Outcome
 from newsletter.delivery.states import State
 from newsletter.store import Store
 from newsletter.store.courier import Courier, Statement
+from newsletter.store.tables import Moment
 
 Done = tuple[Job, Outcome]
 
@@ -52,13 +53,16 @@ class Turns:
         following: Sequence[Job],
         now: dt.datetime,
         announced: Sequence[Job] = (),
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> Turn:
         """Settle `done`, begin `following`, and ask the guard about `announced`, whom a relay will hear of next.
 
-        Whom the guard says no to is fenced off.
+        Whom the guard says no to is fenced off. `meanwhile` is done in this
+        thread while a server is at work, where there is one.
         """
         if self._courier is not None and _plain(done, following):
-            return self._swiftly(self._courier, done, following, announced, now)
+            return self._swiftly(self._courier, done, following, announced, now, meanwhile)
+        meanwhile()
         with self._store.write(durable=False) as tx:
             states, begun = settling.exchange(tx, done, following, self._sender, now)
             cleared = [claims.still(tx, job, self._sender) for job in announced]
@@ -81,8 +85,9 @@ class Turns:
         following: Sequence[Job],
         announced: Sequence[Job],
         now: dt.datetime,
+        meanwhile: Callable[[], None],
     ) -> Turn:
-        moment = swift.milliseconds(now)
+        moment = Moment.milliseconds(now)
         statements: list[Statement] = []
         if done:
             statements.append((_ACCEPT, (moment, [job.id for job, _ in done], self._sender)))
@@ -91,7 +96,7 @@ class Turns:
             statements.append((_BEGUN, (len(following), self._sender)))
         if announced:
             statements.append((_STILL, ([job.id for job in announced], self._sender)))
-        named = [{row[0] for row in rows} for rows in courier.commit(statements)]
+        named = [{row[0] for row in rows} for rows in courier.commit(statements, meanwhile)]
         accepted = named.pop(0) if done else set()
         begun = [job.id in named[0] for job in following]
         cleared = [job.id in named[-1] for job in announced]
@@ -117,13 +122,18 @@ def _plain(done: Sequence[Done], following: Sequence[Job]) -> bool:
 
 
 # At the first try: `_plain` lets no other in. An array is looked up in the key's
-# index; a join with it would read the whole table where that is small.
+# index; a join with it would read the whole table where that is small. State and
+# sender are compared as one value, which no index has: the planner would walk all
+# that this sender holds instead (ix_deliveries_held), and that is a hundred times more.
 _ACCEPT = """
 UPDATE deliveries SET state = 'accepted', reason = NULL, claim_id = NULL, settled_at = %s
-WHERE id = ANY(%s) AND attempts = 1 AND state = 'sending' AND claim_id = %s
+WHERE id = ANY(%s) AND attempts = 1 AND ARRAY[state, claim_id] = ARRAY['sending', %s]
 RETURNING id
 """
-_GUARD = GUARD.replace("?", "%s")
+_GUARD = GUARD.replace(
+    "state = 'claimed' AND claim_id = ?", "ARRAY[state, claim_id] = ARRAY['claimed', %s]"
+)
+assert "?" not in _GUARD
 _BEGIN = """
 UPDATE deliveries SET state = 'sending', attempts = attempts + 1, begun_at = %s
 WHERE id = ANY(%s) AND GUARD RETURNING id
