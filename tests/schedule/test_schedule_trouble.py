@@ -10,15 +10,20 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from living import DUE, World, full_disk, world
 from scripted_relay import Step
 
+from newsletter.delivery import ledger
 from newsletter.delivery.desk import BATCH
+from newsletter.delivery.ledger import whereabouts
 from newsletter.errors import CouldNotRun
 from newsletter.flows import send
+from newsletter.flows.halt import halt
+from newsletter.flows.open import open_issue
 from newsletter.issue.period import Period
 from newsletter.store import engine
 
@@ -86,6 +91,39 @@ def _moved(smtp: object, port: int) -> object:
     from dataclasses import replace
 
     return replace(smtp.relay, port=port)  # type: ignore[attr-defined]
+
+
+def test_whoever_is_put_off_while_the_issue_is_halted_is_excluded_and_the_issue_ends(
+    tmp_path: Path,
+) -> None:
+    def halts(_line: str) -> str:
+        parts = host.up().parts
+        halt(parts, DECEMBER, parts.clock())
+        return "450 4.2.0 later"
+
+    with world(tmp_path, [DECEMBER], script={Step.RCPT: halts}) as place:
+        place.readers(READERS)
+        host = place.host()
+        host.ticks()
+        account = host.account()
+    assert (account.excluded, account.pending, account.state) == (READERS, 0, "halted")
+    assert account.closed_at is not None
+
+
+def test_a_halted_issue_whose_sender_was_killed_ends_at_the_next_tick(place: World) -> None:
+    host = place.host()
+    parts = host.up().parts
+    open_issue(parts, DECEMBER, place.now)
+    with parts.store.write() as tx:
+        gone = replace(whereabouts.here(), pid=2**22 + 1)
+        ledger.register(tx, "dead", gone, place.now)
+        [job] = ledger.claim(tx, ledger.Lane(str(DECEMBER)), "dead", 1, place.now)
+        ledger.begin(tx, job, "dead", place.now)
+    halt(parts, DECEMBER, place.now)
+    host.ticks()
+    account = host.account()
+    assert (account.in_doubt, account.excluded, account.pending) == (1, READERS - 1, 0)
+    assert account.closed_at is not None
 
 
 @pytest.mark.parametrize(("put", "code"), [(None, "NL704"), ("ab" * 16, "NL705")])

@@ -114,7 +114,13 @@ def _go_on_with_what_is_open(
         # Notices too: a confirmation that a killed process held goes out now.
         recovered = ledger.recover(tx, whereabouts.here(), parts.clock())
         open_now = tx.execute(
-            sa.select(issues.c.period, issues.c.opened_at).where(issues.c.state == "open")
+            sa.select(issues.c.period, issues.c.opened_at, issues.c.state).where(
+                sa.or_(
+                    issues.c.state == "open",
+                    # Halted while some were under way: their end is still to be told.
+                    sa.and_(issues.c.state == "halted", issues.c.closed_at.is_(None)),
+                )
+            )
         ).all()
         restored = was_restored(tx)
     if not open_now and not restored:
@@ -122,7 +128,11 @@ def _go_on_with_what_is_open(
     witness_of(parts).insist(parts.store, parts.clock())
     went = [
         _go_on_with(
-            parts, AlreadySent(row.period, row.opened_at, True, "open"), recovered, stop, progress
+            parts,
+            AlreadySent(row.period, row.opened_at, True, row.state),
+            recovered,
+            stop,
+            progress,
         )
         for row in open_now
     ]

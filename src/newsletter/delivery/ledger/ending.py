@@ -55,9 +55,18 @@ def close(tx: Connection, period: str, now: dt.datetime) -> bool:
     """Close the issue when everybody has ended and nobody can change any more.
 
     Somebody in doubt keeps it open until `closes_at`, so that the operator can
-    still decide. A halted issue is called halted for ever. False when it is
-    not time, or was closed before.
+    still decide. A halted issue is called halted for ever; whoever was under way
+    as it was halted and was put off since is excluded like the others. False when
+    it is not time, or was closed before.
     """
+    halted = sa.select(issues.c.period).where(
+        issues.c.period == period, issues.c.state == "halted", issues.c.closed_at.is_(None)
+    )
+    tx.execute(
+        sa.update(deliveries)
+        .where(deliveries.c.period.in_(halted), WAITING)
+        .values(state=State.EXCLUDED.value, reason="halted", settled_at=now)
+    )
     account = sums(tx, period)
     if account is None or account.closed_at is not None or account.pending:
         return False
