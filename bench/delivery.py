@@ -1,7 +1,7 @@
 """How fast the ledger lets mail go, against the limit: python -m bench.delivery [READERS [ROUNDS]]
 
-Everything on this machine, mails of 30 KB, 8 connections, three after one
-another in every round and the median of all rounds:
+Everything on this machine, mails of 30 KB, over 8 and then 16 connections, three
+after one another in every round and the median of all rounds:
 
     limit        Postfix's smtp-source against Postfix's smtp-sink
     SQLite       our whole loop against the same sink: claims and witness fsynced,
@@ -46,7 +46,7 @@ from newsletter.subscribers.journal import Journal
 
 __all__ = ["NOW", "PERIOD", "House", "sink", "transport"]
 
-CONNECTIONS, FAR_CONNECTIONS = 8, 20
+CONNECTIONS, MANY_CONNECTIONS, FAR_CONNECTIONS = 8, 16, 20
 ROUND_TRIP_MS = 20
 
 
@@ -93,19 +93,23 @@ def rate(house: House, road: int | Transport, connections: int, readers: int) ->
     return readers / report.seconds
 
 
-def against_the_limit(scratch: Path, readers: int, rounds: int) -> None:
+def against_the_limit(scratch: Path, connections: int, readers: int, rounds: int) -> None:
     if postfix("smtp-source") is None or postfix("smtp-sink") is None:
         print("Postfix's smtp-source and smtp-sink are not here (PATH, POSTFIX_TOOLS): no limit")
         return
     size = len(message())
     limits, ours, theirs = [], [], []
     with postfix_sink() as port, postgres.server() as server:
-        source(port, CONNECTIONS, readers, size)  # once to get warm
+        source(port, connections, readers, size)  # once to get warm
         for number in range(rounds):
-            limits.append(source(port, CONNECTIONS, readers, size))
-            ours.append(rate(House(scratch / f"lite{number}"), port, CONNECTIONS, readers))
-            house = House(scratch / f"post{number}", postgres.database(server, f"bench{number}"))
-            theirs.append(rate(house, port, CONNECTIONS, readers))
+            limits.append(source(port, connections, readers, size))
+            ours.append(
+                rate(House(scratch / f"lite{connections}-{number}"), port, connections, readers)
+            )
+            house = House(
+                scratch / f"post{connections}-{number}", postgres.database(server, f"bench{number}")
+            )
+            theirs.append(rate(house, port, connections, readers))
             print(
                 f"  round {number + 1}: limit {limits[-1]:,.0f}/s  SQLite {ours[-1]:,.0f}/s  "
                 f"PostgreSQL {theirs[-1]:,.0f}/s",
@@ -115,7 +119,7 @@ def against_the_limit(scratch: Path, readers: int, rounds: int) -> None:
     lite = statistics.median(each / top for each, top in zip(ours, limits, strict=True))
     post = statistics.median(each / top for each, top in zip(theirs, limits, strict=True))
     print(
-        f"{readers:,} mails of {size:,} bytes, {CONNECTIONS} connections, medians of {rounds}: "
+        f"{readers:,} mails of {size:,} bytes, {connections} connections, medians of {rounds}: "
         f"smtp-source {limit:,.0f}/s; SQLite {lite:.2f} of it (at least 0.85 is asked); "
         f"PostgreSQL {post:.2f} (at least 0.5)"
     )
@@ -173,7 +177,8 @@ def leaving(scratch: Path, readers: int) -> None:
 def main(readers: int = 8000, rounds: int = 3) -> None:
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        against_the_limit(scratch, readers, rounds)
+        for connections in (CONNECTIONS, MANY_CONNECTIONS):
+            against_the_limit(scratch, connections, readers, rounds)
         far_away(scratch, min(readers, 4000))
         leaving(scratch, readers)
 
