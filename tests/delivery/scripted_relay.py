@@ -89,6 +89,12 @@ class Scripted:
     )
     lock: threading.Lock = field(default_factory=threading.Lock)
     open_now: set[socket.socket] = field(default_factory=set)
+    sessions: list[threading.Thread] = field(default_factory=list)
+
+    def ended(self) -> None:
+        """Every line has been read to its end; whoever was on it has closed it."""
+        for session in self.sessions:
+            session.join(5)
 
     def hang_up(self) -> None:
         """Cut every line, now."""
@@ -135,7 +141,9 @@ def relay(
                 return
             server.connections += 1
             server.open_now.add(client)
-            threading.Thread(target=serve, args=(client,), daemon=True).start()
+            session = threading.Thread(target=serve, args=(client,), daemon=True)
+            server.sessions.append(session)
+            session.start()
 
     def serve(client: socket.socket) -> None:
         if client.family != socket.AF_UNIX:

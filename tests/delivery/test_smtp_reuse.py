@@ -37,6 +37,7 @@ def test_after_so_many_messages_the_line_is_closed_politely_and_made_anew(announ
             following = Following(reader(at + 1), len(MESSAGE)) if announce and at < 6 else None
             assert talk.send(reader(at), MESSAGE, following).kind is Kind.ACCEPTED
         talk.close()
+        server.ended()
         assert server.connections == 3
         assert [len(server.delivered), len(server.accepted)] == [7, 7]
     assert server.lines.count("QUIT") == 3
@@ -85,8 +86,8 @@ def test_nothing_of_an_announced_message_is_said_before_its_turn() -> None:
     with relay() as server:
         talk = connection(server)
         talk.send(reader(0), MESSAGE, Following(reader(1), len(MESSAGE)))
-        assert server.hits[Step.DATA].wait(5)
         talk.close()
+        server.ended()
     assert server.lines[-1] == "DATA"  # no QUIT: behind a 354 it would be a line of the message
     assert server.accepted == [reader(0).recipient]
     assert server.delivered == [(reader(0).recipient, MESSAGE)]
@@ -163,10 +164,17 @@ def test_a_cut_at_the_dot_leaves_the_announced_one_untouched() -> None:
 
 
 def test_a_line_cut_while_the_announced_one_waits_is_noticed_before_its_dot() -> None:
-    with relay() as server:
+    announced = threading.Semaphore(0)
+
+    def data(_: str) -> str:
+        announced.release()
+        return "354 go on"
+
+    with relay({Step.DATA: data}) as server:
         talk = connection(server)
         talk.send(reader(0), MESSAGE, Following(reader(1), len(MESSAGE)))
-        assert server.hits[Step.DATA].wait(5)
+        assert announced.acquire(timeout=5)
+        assert announced.acquire(timeout=5)  # the second is the announced one's
         server.hang_up()
         outcome = talk.send(reader(1), MESSAGE)
         assert (outcome.kind, outcome.stage) in (
@@ -175,6 +183,54 @@ def test_a_line_cut_while_the_announced_one_waits_is_noticed_before_its_dot() ->
         )
         talk.close()
         assert len(server.delivered) == 1 + (outcome.kind is Kind.ACCEPTED)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        (["450 later", "250 ok", "250 ok", "354 go on"], Kind.DEFERRED),
+        (["554 5.6.0 never", "250 ok", "250 ok", "354 go on"], Kind.REJECTED),
+        (["450 later", "503 no", "503 no"], Kind.IN_DOUBT),
+        (["550 5.1.1 no such reader", "503 no"], Kind.IN_DOUBT),
+        (["450 later", "?"], Kind.IN_DOUBT),
+    ],
+)
+def test_a_refusal_counts_for_this_message_when_the_announced_one_is_answered_too(
+    said: list[str], kind: Kind
+) -> None:
+    """Else a relay that left out its answer to the dot would make us send a second copy."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def talking() -> None:
+        peer, _ = listener.accept()
+        with peer, peer.makefile("rwb") as file:
+
+            def say(*lines: str) -> None:
+                file.write("".join(f"{line}\r\n" for line in lines).encode())
+                file.flush()
+
+            say("220 here")
+            file.readline()
+            say("250-here", "250 PIPELINING")
+            for _ in range(3):
+                file.readline()
+            say("250 ok", "250 ok", "354 go on")
+            while file.readline() != b".\r\n":
+                pass
+            for _ in range(3):
+                file.readline()
+            say(*said)
+            file.readline()
+
+    thread = threading.Thread(target=talking)
+    thread.start()
+    road = Relay("127.0.0.1", listener.getsockname()[1], "none", "example.org", patience=QUICK)
+    talk = SmtpTransport(road).connect()
+    outcome = talk.send(reader(0), MESSAGE, Following(reader(1), len(MESSAGE)))
+    talk.close()
+    thread.join(5)
+    listener.close()
+    assert outcome.kind is kind
 
 
 def test_an_announced_message_whose_lease_is_over_is_not_sent() -> None:

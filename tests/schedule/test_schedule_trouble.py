@@ -158,21 +158,20 @@ def test_a_witness_that_is_taken_or_exchanged_in_the_middle_of_a_send_stops_it_b
 def test_a_relay_whose_name_does_not_resolve_is_told_as_that(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def road(port: int) -> str:
-        return (
-            '\n[delivery.smtp]\nhost = "relay.invalid"\n[processors.Relay]\nhost = "relay.invalid"\n'
+    with world(tmp_path, [DECEMBER]) as place:
+        place.readers(READERS)
+        host = place.host()
+        opened = open_issue(host.up().parts, DECEMBER, place.now)
+        assert isinstance(opened, ledger.Opened)
+        host.down()
+        # Now a relay elsewhere, and a sender that is no example, so that it may be sent from.
+        text = host.root / "newsletter.toml"
+        road = (
+            '[delivery.smtp]\nhost = "relay.invalid"\n[processors.Relay]\nhost = "relay.invalid"\n'
             'purpose = "carries our mail"\nagreement_date = "2026-01-01"\nregion = "EU"\n'
         )
-
-    with world(tmp_path, [DECEMBER], toml=road) as place:
-        place.readers(READERS)
-        text = place.host().root / "newsletter.toml"
-        # An address that is no example, so that it may be sent from.
-        text.write_text(
-            text.read_text("utf-8").replace("letter.example.org", "letter.kupov.clinic"), "utf-8"
-        )
-        host = place.host()
-        host.down()
+        settings = text.read_text("utf-8").replace("letter.example.org", "letter.kupov.clinic")
+        text.write_text(settings.partition("[delivery.smtp]")[0] + road, "utf-8")
         duties = host.duties()
         duties.month()
         duties.month()

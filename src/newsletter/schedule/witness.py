@@ -36,7 +36,7 @@ from sqlalchemy.engine import Connection
 
 from newsletter.delivery import ledger
 from newsletter.errors import CouldNotRun, Finding
-from newsletter.files import hold, write_atomic
+from newsletter.files import hold, read_file, write_atomic
 from newsletter.schedule.month import Last, is_behind
 from newsletter.schedule.seen import Seen, Standing, finding, judge, parsed, written
 from newsletter.store import Store
@@ -303,7 +303,7 @@ def _read(place: Path) -> Seen | None:
         CouldNotRun: NL703, it cannot be read.
     """
     try:
-        return parsed(json.loads(place.read_text("utf-8")))
+        return parsed(json.loads(read_file(place)))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:

@@ -17,6 +17,7 @@ import smtplib
 import socket
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -92,6 +93,8 @@ class Talk(smtplib.SMTP):
         self._heard = Incoming()
         self._needs_reset = False
         self._announced: list[Command] | None = None
+        self._kept: deque[Reply] = deque()
+        """Answers to what was announced that have been read already."""
         self._last: tuple[tuple[object, ...], list[Command] | Outcome] | None = None
         self.command_encoding = (
             "utf-8"  # a name that cannot be said in ASCII is the relay's to refuse
@@ -293,7 +296,7 @@ class Talk(smtplib.SMTP):
             if not written:
                 yield from self._write(command)
             try:
-                reply = yield from self._reply()
+                reply = self._kept.popleft() if self._kept else (yield from self._reply())
             except (OSError, Nonsense):
                 if bad is None:
                     raise
@@ -387,6 +390,22 @@ class Talk(smtplib.SMTP):
         outcome = replies.outcome(Stage.TERMINATOR, reply)
         self.goes_on = outcome.kind is not Kind.IN_DOUBT
         self.stage = Stage.MAIL
+        if announced and outcome.kind in (Kind.DEFERRED, Kind.REJECTED) and reply.code != 421:
+            return (yield from self._if_all_answer(announced, outcome))
+        return outcome
+
+    def _if_all_answer(self, announced: list[Command], outcome: Outcome) -> Part[Outcome]:
+        """`outcome`, once what was announced behind the dot is answered too; the answers are kept for its turn.
+
+        A relay that leaves out its answer to the dot would have a refusal of the
+        next reader's taken for it, and this one's message sent a second time.
+        """
+        try:
+            for _ in announced:
+                self._kept.append((yield from self._reply()))
+        except (OSError, Nonsense):
+            self.goes_on = False
+            return Outcome(Kind.IN_DOUBT, Stage.TERMINATOR, reply="an answer is missing")
         return outcome
 
     def _to_announce(self, following: Following | None) -> list[Command] | None:

@@ -139,11 +139,12 @@ class Line:
         assert self._sock is not None
         found = http.client.HTTPResponse(_Timed(self._sock, deadline), method="POST")  # type: ignore[arg-type]
         found.begin()
-        body = b""
+        body, whole = b"", False
         # The status has said what there is to say; a body that breaks off changes nothing.
         with suppress(OSError, http.client.HTTPException, ValueError):
             body = found.read(MOST_ANSWER)
-        if found.will_close or not found.isclosed():
+            whole = found.isclosed() and not found.will_close
+        if not whole:
             self.close()
         self._used = time.monotonic()
         return Answer(found.status, found.headers, body)
