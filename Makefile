@@ -34,12 +34,12 @@ lint: $(VENV)/.dev    ## format and check, changing files
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Chromium and SpamAssassin come from the system. Where this account may not
-# install them, their tests say that they were skipped; with CI set, nothing is.
+# Chromium, SpamAssassin and systemd-analyze come from the system. Where this account may
+# not install them, their tests say that they were skipped; with CI set, nothing is.
 system:
-	@{ command -v chromium || command -v google-chrome; } >/dev/null && command -v spamassassin >/dev/null || \
-	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium fonts-noto-core spamassassin >/dev/null; } || \
-	  echo "Chromium or SpamAssassin is not here and may not be installed: their tests will be skipped"
+	@{ command -v chromium || command -v google-chrome; } >/dev/null && command -v spamassassin >/dev/null && command -v systemd-analyze >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium fonts-noto-core spamassassin systemd >/dev/null; } || \
+	  echo "Chromium, SpamAssassin or systemd-analyze is not here and may not be installed: their tests will be skipped"
 
 bench: $(VENV)/.dev    ## ratios against peers and limits
 	$(BIN)/python -m bench
