@@ -12,6 +12,7 @@ import pytest
 from newsletter import config, content
 from newsletter.content import letters
 from newsletter.errors import CouldNotRun
+from newsletter.issue import period
 from newsletter.news import proposals
 from newsletter.starter import init
 from newsletter.starter.init import scaffold
@@ -46,13 +47,24 @@ def test_the_letter_of_the_running_month_carries_a_proposed_item(tmp_path: Path)
 
 @pytest.mark.parametrize(
     "today",
-    [dt.date(2024, 2, 29), dt.date(2026, 1, 1), dt.date(2027, 1, 31), dt.date(2031, 12, 31)],
+    [
+        dt.date(2024, 2, 29),
+        dt.date(2026, 1, 1),
+        dt.date(2026, 11, 28),
+        dt.date(2026, 11, 29),
+        dt.date(2026, 12, 30),
+        dt.date(2027, 1, 31),
+        dt.date(2027, 2, 28),
+        dt.date(2031, 12, 31),
+    ],
 )
 def test_it_works_on_any_day(tmp_path: Path, today: dt.date) -> None:
+    """Also on one that not every month has: the first issue is due today, with what is written today."""
     scaffold(tmp_path / "letter", title=None, today=today)
     settings = config.load(tmp_path / "letter")
     now = dt.datetime(today.year, today.month, today.day, 12, tzinfo=dt.UTC)
-    due = now.replace(day=settings.month.day, hour=0)
+    due = period.due(settings, period.at(now, settings.publication.time_zone))
+    assert due == now.replace(hour=0)
     catalogue = content.load(settings, due)
     assert [article.published <= due for article in catalogue.articles] == [True]
     assert set(letters.load(settings, f"{today:%Y-%m}")) == {"en"}

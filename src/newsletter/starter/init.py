@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from email.utils import format_datetime
 from pathlib import Path
 
-from newsletter.config import FILE_NAME
+from newsletter.config import FILE_NAME, WEEKDAYS
 from newsletter.errors import CouldNotRun, Finding, Where
 from newsletter.files import sync_folder
 
@@ -33,7 +33,7 @@ _ALLOWED_BESIDE = {".git"}
 """What may already stand in the folder: a repository made first, and nothing else."""
 _SLOT = re.compile(r"@(TITLE|PERIOD|DAY|TODAY|RFC)(?:-(\d{1,3}))?@")
 _LAST_DAY = 28
-"""The latest day of the month an issue may be due on: every month has it."""
+"""The latest day of the month that every month has."""
 
 
 def scaffold(target: Path, *, title: str | None, today: dt.date) -> list[Path]:
@@ -123,13 +123,20 @@ def _fill(text: str, title: str, today: dt.date, suffix: str) -> str:
             case "PERIOD":
                 return f"{today:%Y-%m}"
             case "DAY":
-                return str(min(today.day, _LAST_DAY))
+                return _due_today(today)
             case "RFC":
                 return format_datetime(dt.datetime(day.year, day.month, day.day, 8, tzinfo=dt.UTC))
             case _:
                 return day.isoformat()
 
     return _SLOT.sub(value, text)
+
+
+def _due_today(today: dt.date) -> str:
+    """The `[month] day` that means `today`: else an article that is begun today would be next month's."""
+    if today.day <= _LAST_DAY:
+        return str(today.day)
+    return json.dumps(f"last {WEEKDAYS[today.weekday()]}")
 
 
 def _lay_out(target: Path, written: Iterator[tuple[Path, bytes]]) -> list[Path]:
