@@ -86,7 +86,7 @@ def send(store: Store, vault: Vault, readers: int) -> None:
                     "subscriber_id": row["id"],
                     "language": "en",
                     "state": "accepted",
-                    "message_id": vault.message_id(mail, DOMAIN),
+                    "message_id": vault.message_ids([mail], DOMAIN)[0],
                     "consent_epoch": 0,
                     "due_at": NOW,
                     "settled_at": NOW,

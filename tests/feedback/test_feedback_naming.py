@@ -63,19 +63,18 @@ def test_the_envelope_id_alone_tells(sent: Sent) -> None:
     assert sent.hears(corpus.report(ours)).effects == {Effect.SUPPRESSED: 1}
 
 
-def test_a_message_id_that_our_key_did_not_make_names_nobody(sqlite_sent: Sent) -> None:
+@pytest.mark.parametrize("name", ["chosenchosenchosenchosench", "c0" * 16])
+def test_a_message_id_that_our_key_did_not_make_names_nobody(sqlite_sent: Sent, name: str) -> None:
     """Whoever could write into the ledger could still not choose a Message-ID."""
     sent = sqlite_sent
     (victim,) = sent.readers(1)
     sent.issue()
+    chosen = f"<{name}@letter.example.org>"
     with sent.store.write() as tx:
-        tx.execute(
-            sa.update(deliveries).values(
-                message_id="<chosenchosenchosenchosench@letter.example.org>"
-            )
-        )
-    chosen = Ours("letter@letter.example.org", "<chosenchosenchosenchosench@letter.example.org>")
-    assert sent.hears(corpus.report(chosen)).mails == {What.FORGED: 1}
+        tx.execute(sa.update(deliveries).values(message_id=chosen))
+    assert sent.hears(corpus.report(Ours("letter@letter.example.org", chosen))).mails == {
+        What.FORGED: 1
+    }
     assert sent.why(victim) == set()
 
 
@@ -124,9 +123,19 @@ def two_recipients(sent: Sent, victim: str, other: str) -> bytes:
 
 
 def made_up_message_id(sent: Sent, victim: str, _other: str) -> bytes:
+    return corpus.report(sent.ours(victim, message_id=f"<{'0f' * 16}@letter.example.org>"))
+
+
+def made_up_message_id_of_a_notice(sent: Sent, victim: str, _other: str) -> bytes:
     return corpus.report(
         sent.ours(victim, message_id="<abcdefghijklmnopqrstuvwxyz@letter.example.org>")
     )
+
+
+def message_id_of_another_domain(sent: Sent, victim: str, _other: str) -> bytes:
+    """The name is right and the domain is not: it is the whole that stands in the row."""
+    name = sent.ours(victim).message_id.partition("@")[0]
+    return corpus.report(Ours("letter@letter.example.org", f"{name}@elsewhere.example"))
 
 
 def forged_leave_link(sent: Sent, victim: str, _other: str) -> bytes:
@@ -178,6 +187,8 @@ FORGERIES = [
     another_envelope,
     two_recipients,
     made_up_message_id,
+    made_up_message_id_of_a_notice,
+    message_id_of_another_domain,
     forged_leave_link,
     forged_leave_mail,
     two_leaves,

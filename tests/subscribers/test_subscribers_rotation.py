@@ -59,7 +59,7 @@ def test_everything_is_sealed_anew_and_everything_old_still_works(
     store: Store, vault: Vault, path: Path, root: RootKey, now: dt.datetime
 ) -> None:
     token = vault.mail_token(b"12345678")
-    message_id = vault.message_id("d1", "example.org")
+    message_id = vault.message_ids(["d1" * 16], "example.org")
     key = vault.suppression_key(read(READERS[0]))
     done = rotation.rotate(store, path, now)
     assert done.resealed == len(READERS)
@@ -73,7 +73,7 @@ def test_everything_is_sealed_anew_and_everything_old_still_works(
     assert everybody_is_found(store, fresh)
     assert fresh.read_mail_token(token) == b"12345678"
     assert fresh.mail_token(b"12345678") != token
-    assert fresh.message_id("d1", "example.org") == message_id
+    assert fresh.message_ids(["d1" * 16], "example.org") == message_id
     assert fresh.suppression_key(read(READERS[0])) == key
     with store.read() as tx:
         keys = keyring.opened(tx, rootkey.load(path))

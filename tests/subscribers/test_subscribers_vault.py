@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.errors import CouldNotRun
@@ -71,11 +71,36 @@ def test_every_purpose_has_a_hash_of_its_own() -> None:
     assert VAULT.index(good("READER@EXAMPLE.ORG")) in hashes
 
 
+ONE, TWO = "0a" * 16, "0a" * 15 + "0b"
+
+
 def test_a_message_id_is_the_same_for_ever_and_says_nothing() -> None:
-    one = VAULT.message_id("d1", "letter.example.org")
-    assert one == VAULT.message_id("d1", "letter.example.org")
-    assert one != VAULT.message_id("d2", "letter.example.org")
+    one, two = VAULT.message_ids([ONE, TWO], "letter.example.org")
+    assert [one] == VAULT.message_ids([ONE], "letter.example.org")
+    assert one[:9] != two[:9]
     assert re.fullmatch(r"<[0-9a-f]{32}@letter\.example\.org>", one)
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(min_size=16, max_size=16), unique=True, max_size=40))
+def test_a_message_id_reads_back_to_its_delivery_and_to_no_other(ids: list[bytes]) -> None:
+    names = [each.hex() for each in ids]
+    made = VAULT.message_ids(names, "letter.example.org")
+    assert [VAULT.delivery_named(each.strip("<>")) for each in made] == names
+    assert len(set(made)) == len(names)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "@", "0a" * 15, "0A" * 16, "0a" * 17, "0g" * 16, "0a" * 16 + "\n", "۰" * 32]
+)
+def test_what_has_not_the_form_of_a_message_id_names_no_delivery(name: str) -> None:
+    assert VAULT.delivery_named(f"{name}@letter.example.org") is None
+
+
+def test_another_key_reads_another_delivery() -> None:
+    (made,) = VAULT.message_ids([ONE], "letter.example.org")
+    other = Vault(Keys(VAULT.root, 1, {**KEYS.of, Purpose.MESSAGE_ID: {1: b"m" * 32}}))
+    assert other.delivery_named(made.strip("<>")) != ONE
 
 
 def test_keys_are_random_and_survive_a_new_start(

@@ -14,9 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
-
 from newsletter.config import Settings
 from newsletter.delivery import doubt, ledger, mtalog
 from newsletter.delivery.doubt import Case, Judged
@@ -26,7 +23,6 @@ from newsletter.delivery.report import Progress
 from newsletter.delivery.states import State
 from newsletter.flows.telling import tell
 from newsletter.store import Store
-from newsletter.store.tables import deliveries
 from newsletter.subscribers.tokens import ID_BYTES, Purpose
 from newsletter.subscribers.vault import Vault
 
@@ -61,33 +57,25 @@ def look(
         around = doubt.neighbours(tx, found)
         wanted = {each.message_id for each in found.doubts}
         wanted |= {name for each in around.values() for name in (*each.before, *each.after)}
-        names = _names(tx, wanted) if vault is not None else {}
     log = mtalog.read(
         files,
         wanted,
         form,
-        name_of=_namer(vault, names) if vault is not None else None,
+        name_of=_namer(vault, wanted) if vault is not None else None,
         progress=progress,
     )
     judged = tuple(doubt.judge(each, around[each.id], log) for each in found.doubts)
     return Evidence(found, log, judged)
 
 
-def _names(tx: Connection, wanted: set[str]) -> dict[bytes, str]:
-    """The first bytes of a delivery's id, as a bounce token names it -> its Message-ID."""
-    ids, names = sorted(wanted), {}
-    for start in range(0, len(ids), 500):
-        some = [f"<{name}>" for name in ids[start : start + 500]]
-        for row in tx.execute(
-            sa.select(deliveries.c.id, deliveries.c.message_id).where(
-                deliveries.c.message_id.in_(some)
-            )
-        ):
-            names[bytes.fromhex(row[0])[:ID_BYTES]] = row[1].strip("<>")
-    return names
+def _namer(vault: Vault, wanted: set[str]) -> Callable[[str], str | None]:
+    """From a return path to the Message-ID of the same delivery, where that is one of `wanted`."""
+    names = {
+        bytes.fromhex(delivery)[:ID_BYTES]: each
+        for each in wanted
+        if (delivery := vault.delivery_named(each)) is not None
+    }
 
-
-def _namer(vault: Vault, names: dict[bytes, str]) -> Callable[[str], str | None]:
     def name_of(path: str) -> str | None:
         found = _RETURN_PATH.match(path)
         name = vault.read_token(Purpose.BOUNCE, found[1]) if found else None

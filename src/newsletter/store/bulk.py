@@ -50,17 +50,3 @@ def without_indexes(tx: Connection, *tables: sa.Table) -> Iterator[None]:
     yield
     for index in indexes:
         index.create(tx)
-
-
-@contextmanager
-def room(tx: Connection, kib: int) -> Iterator[None]:
-    """So much of SQLite's cache for a long list in no order; PostgreSQL has its own."""
-    if tx.dialect.name != "sqlite":
-        yield
-        return
-    before = tx.exec_driver_sql("PRAGMA cache_size").scalar()
-    tx.exec_driver_sql(f"PRAGMA cache_size=-{kib}")
-    try:
-        yield
-    finally:
-        tx.exec_driver_sql(f"PRAGMA cache_size={before}")

@@ -181,8 +181,11 @@ editions = sa.Table(
 )  # fmt: skip
 
 
-def _queue_columns() -> list[sa.Column[Any]]:
-    """What a row needs so that the send loop can carry it: the same for issues and notices."""
+def _queue_columns(*, named_by_chance: bool = False) -> list[sa.Column[Any]]:
+    """What a row needs so that the send loop can carry it: the same for issues and notices.
+
+    `named_by_chance`: the Message-ID is random, so that only an index finds its row.
+    """
     return [
         sa.Column("state", sa.Text, nullable=False, server_default="queued"),
         sa.Column("reason", sa.Text, comment="why excluded, rejected or in doubt"),
@@ -190,7 +193,7 @@ def _queue_columns() -> list[sa.Column[Any]]:
             "message_id",
             sa.Text,
             nullable=False,
-            unique=True,
+            unique=named_by_chance or None,
             comment="pinned: the same on every try",
         ),
         sa.Column("consent_epoch", sa.Integer, nullable=False),
@@ -224,7 +227,7 @@ notices = sa.Table(
     sa.Column("subscriber_id", sa.Text, nullable=False, index=True),
     sa.Column("confirmation_id", sa.LargeBinary(8), comment="whose link the mail carries"),
     sa.Column("language", sa.Text, nullable=False),
-    *_queue_columns(),
+    *_queue_columns(named_by_chance=True),
     sa.Column("made_at", Moment, nullable=False),
     sa.Column("closes_at", Moment, nullable=False),
     _one_of("state", DELIVERY_STATES, "state"),

@@ -10,8 +10,11 @@ from __future__ import annotations
 import datetime as dt
 import hmac
 import os
+import re
+from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.engine import Connection
 
@@ -23,6 +26,7 @@ from newsletter.subscribers.keyring import Keys, Purpose
 from newsletter.subscribers.rootkey import RootKey
 
 NONCE_BYTES = 12
+_MESSAGE_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 BLOCK = 32
 """Addresses are padded with NUL (which no address holds) to a multiple of this."""
 
@@ -159,13 +163,32 @@ class Vault:
             name = tokens.read(tuple(self._keys.of[Purpose.TOKEN].values()), purpose, token)
         return name
 
-    def message_id(self, delivery_id: str, domain: str) -> str:
-        """The Message-ID with its angle brackets: the same for the same delivery, for ever.
+    def message_ids(self, delivery_ids: Sequence[str], domain: str) -> list[str]:
+        """The Message-ID of each, with its angle brackets: the same for the same delivery, for ever.
 
-        Source: RFC 5322 §3.6.4; 128 bits, no host and no pid.
+        One AES block under a key of its own: without the key it says nothing, no
+        two deliveries share one, and `delivery_named` reads the id back, so that
+        a million of them need no index. An id is 128 bits in hex, as are they.
+        Source: RFC 5322 §3.6.4; no host and no pid.
         """
+        blocks = self._names().encryptor().update(bytes.fromhex("".join(delivery_ids))).hex()
+        return [f"<{blocks[at : at + 32]}@{domain}>" for at in range(0, len(blocks), 32)]
+
+    def delivery_named(self, message_id: str) -> str | None:
+        """The id of the delivery that would have this Message-ID (without brackets, of any domain).
+
+        None when it has not the form of ours. Whether there is such a delivery only the
+        ledger knows: anybody can write down 128 bits, and they name nothing that exists.
+        """
+        name, _, _domain = message_id.partition("@")
+        if not _MESSAGE_ID.fullmatch(name):
+            return None
+        return self._names().decryptor().update(bytes.fromhex(name)).hex()
+
+    def _names(self) -> Cipher[modes.ECB]:
+        # What a mode is for, hiding that two blocks are alike, is no need here: no two ids are.
         key = self._keys.of[Purpose.MESSAGE_ID][1]
-        return f"<{hmac.digest(key, delivery_id.encode(), 'sha256').hex()[:32]}@{domain}>"
+        return Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305
 
 
 def unlock(store: Store, root: RootKey, now: dt.datetime) -> Vault:

@@ -51,7 +51,7 @@ def whose(tx: Connection, vault: Vault, claims: Claims, domain: str) -> Named | 
         found = _by_message_id(tx, vault, message_id)
         if found is not None:
             mails.add(found)
-        elif _is_like_ours(message_id, domain):
+        elif _is_like_ours(vault, message_id, domain):
             return Nobody.FORGED
     links = {vault.read_mail_token(token) for token in claims.mail_tokens | claims.leave_tokens}
     if None in links or len(mails) > 1 or len(links) > 1:
@@ -101,26 +101,27 @@ def _by_prefix(tx: Connection, name: bytes) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _is_like_ours(message_id: str, domain: str) -> bool:
-    """Whether it has the form of ours (`vault.message_id`): the same domain may write other mails."""
+_RANDOM_NAME = re.compile(r"[a-z2-7]{26}", re.ASCII)
+"""A notice's (notices.py)."""
+
+
+def _is_like_ours(vault: Vault, message_id: str, domain: str) -> bool:
+    """Whether it has the form of ours: the same domain may write other mails."""
     name, _, host = message_id[1:-1].partition("@")
-    return host.lower() == domain.lower() and _NAME.fullmatch(name) is not None
+    of_a_delivery = vault.delivery_named(message_id[1:-1]) is not None
+    ours = of_a_delivery or _RANDOM_NAME.fullmatch(name) is not None
+    return ours and host.lower() == domain.lower()
 
 
-_NAME = re.compile(r"[a-z2-7]{26}", re.ASCII)
-
-
-_BY_MESSAGE_ID = {
-    table.name: sa.select(table.c.id).where(table.c.message_id == sa.bindparam("of"))
-    for table in (deliveries, notices)
-}
+_MESSAGE_ID_OF = sa.select(deliveries.c.message_id).where(deliveries.c.id == sa.bindparam("of"))
+_BY_RANDOM_NAME = sa.select(notices.c.id).where(notices.c.message_id == sa.bindparam("of"))
 
 
 def _by_message_id(tx: Connection, vault: Vault, message_id: str) -> str | None:
-    """The row whose Message-ID this is. An issue's is a keyed hash of its row; a notice's is 128 random bits."""
-    name, _, domain = message_id[1:-1].partition("@")
-    delivery = tx.scalar(_BY_MESSAGE_ID["deliveries"], {"of": message_id})
-    if delivery is not None:
-        return str(delivery) if vault.message_id(delivery, domain) == message_id else None
-    notice = tx.scalar(_BY_MESSAGE_ID["notices"], {"of": name})
+    """The row whose Message-ID this is. An issue's is its row's id under our key; a notice's is 128 random bits."""
+    delivery = vault.delivery_named(message_id[1:-1])
+    if delivery is not None and tx.scalar(_MESSAGE_ID_OF, {"of": delivery}) == message_id:
+        return delivery
+    name = message_id[1:-1].partition("@")[0]
+    notice = tx.scalar(_BY_RANDOM_NAME, {"of": name})
     return str(notice) if notice is not None else None

@@ -9,6 +9,7 @@ right writes each page once.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 CHUNK = 5000
 """Readers held in memory at a time."""
 PLACES = 2**16
-CACHE_KIB = 98_304
-"""SQLite's, while a long list is opened: the index of Message-IDs has no order, so a million of them stay in memory."""
+"""What the first four characters of an id count: where in the audience its reader stands."""
 
 _MAY_GET_IT = """
 FROM subscribers WHERE subscribers.state = 'confirmed' AND NOT EXISTS (
@@ -70,16 +70,20 @@ def fix(
 ) -> int:
     """Make the rows of `period`; how many. `expected`: as `count` said in this transaction."""
     due, done = swift.milliseconds(now), 0
-    with bulk.room(tx, CACHE_KIB):
-        for readers in _readers(tx):
-            made = []
-            for at, (reader, language, epoch) in enumerate(readers, done):
-                name = f"{at * PLACES // max(expected, at + 1):04x}{os.urandom(14).hex()}"
-                edition = edition_for(language, languages)
-                message_id = vault.message_id(name, domain)
-                made.append((name, period, reader, edition, "queued", message_id, epoch, 0, due))
-            bulk.insert_all(tx, deliveries, _COLUMNS, made)
-            done += len(made)
+    edition_of = functools.cache(lambda language: edition_for(language, languages))
+    for readers in _readers(tx):
+        names = [
+            f"{at * PLACES // max(expected, at + 1):04x}{os.urandom(14).hex()}"
+            for at in range(done, done + len(readers))
+        ]
+        made = [
+            (name, period, reader, edition_of(language), "queued", message_id, epoch, 0, due)
+            for name, message_id, (reader, language, epoch) in zip(
+                names, vault.message_ids(names, domain), readers, strict=True
+            )
+        ]
+        bulk.insert_all(tx, deliveries, _COLUMNS, made)
+        done += len(made)
     if tx.dialect.name == "postgresql":
         tx.execute(
             sa.text("ANALYZE deliveries")
