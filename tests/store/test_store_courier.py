@@ -101,3 +101,20 @@ def test_a_line_that_the_server_cuts_is_told_and_not_used_again(server: Store) -
     again.commit([(PUT, ("fact1", "x"))])
     again.close()
     assert count(server) == 1
+
+
+def test_its_way_of_planning_stays_its_own(server: Store) -> None:
+    """It looks rows up by their keys whatever the planner thinks of the table; other users of the line do not."""
+    courier = server.courier()
+    assert courier is not None
+    asked = [("SHOW plan_cache_mode", ()), ("SHOW enable_seqscan", ())]
+    assert courier.commit(asked) == [[("force_generic_plan",)], [("off",)]]
+    pid = courier.commit([("SELECT pg_backend_pid()", ())])[0][0][0]
+    courier.close()
+    with server.write() as tx:
+        shown = [tx.exec_driver_sql(text).scalar() for text, _ in asked]
+        assert (tx.exec_driver_sql("SELECT pg_backend_pid()").scalar(), *shown) == (
+            int(pid or 0),
+            "auto",
+            "on",
+        )

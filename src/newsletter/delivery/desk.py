@@ -33,8 +33,8 @@ BATCH = 64
 """Claims per connection and batch: what a power cut may put in doubt on SQLite."""
 NO_ROOM_SECONDS = 1.0
 """How soon a line looks again whether it may be used, when the server has asked for fewer."""
-GATHER_SECONDS = 0.001
-"""How much longer a turn waits for company where a commit costs a round trip and a flush."""
+GATHER_SECONDS = 0.0005
+"""How much longer a turn waits for company where a commit costs a round trip and a flush: about as long as those."""
 ABORT_SECONDS = 2.0
 """How long a cut may take to be noticed."""
 DOT_WITHIN = (LEASE - dt.timedelta(seconds=2 * RENEW_SECONDS)).total_seconds()
@@ -103,8 +103,8 @@ class Desk:
         deadline = None
         while any(line.doing is not Doing.GONE for line in self.calls.every):
             self.calls.wait(self._patience())
-            if self.turns.dear and self.calls.few_of_many():
-                self.calls.wait(GATHER_SECONDS)
+            if self.turns.dear:
+                self.calls.gather(GATHER_SECONDS)
             if self.stop.is_set():
                 self.halt.set()
             self._turn()

@@ -119,11 +119,17 @@ class Lines:
         if time.monotonic() - self._looked > TICK_SECONDS:
             self._time_out()
 
-    def few_of_many(self) -> bool:
-        """Whether most of the messages under way have no answer yet, and some have."""
+    def gather(self, seconds: float) -> None:
+        """When few of the messages under way have their answer, wait for others at most `seconds`."""
+        until = time.monotonic() + seconds
+        while self._few_of_many() and (left := until - time.monotonic()) > 0:
+            self.wait(left)
+
+    def _few_of_many(self) -> bool:
+        """Some, and fewer than seven of eight: the last of many may be long in coming."""
         busy = [line for line in self.every if line.doing is Doing.SENDING]
         answered = sum(line.outcome is not None for line in busy)
-        return 0 < 2 * answered < len(busy)
+        return 0 < answered < len(busy) * 7 / 8
 
     def send(self, line: Line, envelope: Envelope, message: bytes) -> None:
         """Begin a message on a free line; what follows it there may be announced."""

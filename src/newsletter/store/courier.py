@@ -23,6 +23,10 @@ Statement = tuple[str, tuple[int | str | list[str], ...]]
 
 Row = tuple[str | None, ...]
 
+_PLANNING = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+"""Every statement here finds its rows by their keys. To plan it anew for each set of keys cost as
+much as to run it; and a plan that is kept must not come from a moment when the table was small."""
+
 
 class Courier:
     """For one thread. The connection goes back to its pool with `close`."""
@@ -33,6 +37,8 @@ class Courier:
         driver: Any = self._pooled.dbapi_connection
         self._driver = driver
         self._driver.autocommit = True
+        for setting, value in _PLANNING.items():
+            self._driver.execute(f"SET {setting} = {value}")
         self._before = (("BEGIN", ()), (lock, ()))
         self._prepared: dict[str, bytes] = {}
 
@@ -139,6 +145,8 @@ class Courier:
             return
         for name in self._prepared.values():
             self._driver.execute(b"DEALLOCATE " + name)
+        for setting in _PLANNING:
+            self._driver.execute(f"RESET {setting}")
         self._driver.autocommit = False
         self._pooled.close()
 

@@ -12,6 +12,7 @@ import datetime as dt
 import functools
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -19,6 +20,7 @@ from sqlalchemy.engine import Connection
 
 from newsletter.delivery.ledger import swift
 from newsletter.store import bulk
+from newsletter.store.driver import driver
 from newsletter.store.tables import deliveries
 
 if TYPE_CHECKING:
@@ -34,13 +36,14 @@ FROM subscribers WHERE subscribers.state = 'confirmed' AND NOT EXISTS (
     SELECT 1 FROM suppressions WHERE suppressions.key = subscribers.suppression_key)
 """
 _COUNT = f"SELECT count(*) {_MAY_GET_IT}"
-# In the order of ids, from the last one on: without coalesce the index of
-# states looks better, and every chunk sorts the whole list anew.
-_NEXT = f"""
+_READERS = {
+    # Without coalesce the index of states looks better, and the whole list is sorted.
+    "sqlite": f"""
 SELECT id, language, consent_epoch
-{_MAY_GET_IT.replace("subscribers.state", "coalesce(subscribers.state, '')")}
-AND id > ? ORDER BY id LIMIT {CHUNK}
-"""
+{_MAY_GET_IT.replace("subscribers.state", "coalesce(subscribers.state, '')")} ORDER BY id
+""",
+    "postgresql": f"SELECT id, language, consent_epoch {_MAY_GET_IT} ORDER BY id",
+}
 _COLUMNS = (
     "id",
     "period",
@@ -92,10 +95,13 @@ def fix(
 
 
 def _readers(tx: Connection) -> Iterator[list[tuple[Any, ...]]]:
-    after = ""
-    while rows := swift.rows(tx, _NEXT, (after,)):
-        yield rows
-        after = rows[-1][0]
+    """One query, read on while the rows that were made of it are written."""
+    with driver(tx) as connection:
+        held = {"name": "audience"} if tx.dialect.name == "postgresql" else {}  # by the server
+        with closing(connection.cursor(**held)) as cursor:
+            cursor.execute(_READERS[tx.dialect.name])
+            while rows := cursor.fetchmany(CHUNK):
+                yield rows
 
 
 def edition_for(language: str, available: Sequence[str]) -> str:
