@@ -25,6 +25,13 @@ def test_a_duty_that_fails_is_told_and_comes_again() -> None:
     assert done
 
 
+def test_what_was_told_to_stop_before_it_began_begins_nothing() -> None:
+    stop, done = threading.Event(), []
+    stop.set()
+    run([Duty("never", 1, lambda: done.append(1))], stop, lambda *_: None)
+    assert done == []
+
+
 def test_a_stop_before_the_first_tick_ends_at_once() -> None:
     stop = threading.Event()
     run([Duty("stops", 1, stop.set), Duty("never", 1, stop.set)], stop, lambda *_: None)

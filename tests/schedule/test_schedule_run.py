@@ -18,6 +18,7 @@ import pytest
 import sqlalchemy as sa
 from living import DUE, World, world
 
+from newsletter.cli import signals
 from newsletter.cli.changes import Texts
 from newsletter.cli.serve import _post_notices, brief
 from newsletter.delivery import departure, notices
@@ -165,34 +166,99 @@ def test_a_database_that_was_put_back_sends_no_notice_until_it_is_adopted(place:
 
 
 STUCK = """
-import signal, sys, threading, time
+import time
 from newsletter.cli import signals
 signals.DRAIN_SECONDS, signals.CUT_SECONDS = 0.5, 0.5
 with signals.stopping(lambda words: print(words, flush=True)) as asked:
     print("up", flush=True)
     asked.wait()
-    while True:  # hangs, and takes KeyboardInterrupt for nothing
-        try:
-            time.sleep(60)
-        except KeyboardInterrupt:
-            print("cut", flush=True)
+    while True:
+        time.sleep(60)
 """
 
 
-def test_whatever_hangs_the_process_is_gone_in_time() -> None:
-    process = subprocess.Popen([sys.executable, "-c", STUCK], stdout=subprocess.PIPE, text=True)
+def test_whatever_hangs_the_process_is_gone_in_time_and_says_so() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", STUCK], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert process.stdout
     assert process.stdout.readline() == "up\n"
     begun = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=10)
     assert time.monotonic() - begun < 5
-    assert process.returncode == signals_exit()
-    assert out.splitlines()[0].startswith("stopping: what is under way is finished")
-    assert out.splitlines()[1] == "cut"
+    assert process.returncode == signals.IN_PART
+    assert out.startswith("stopping: what is under way is finished")
+    assert err == f"{signals.ENDED}\n"
 
 
-def signals_exit() -> int:
-    from newsletter.cli.signals import IN_PART
+@pytest.mark.parametrize(("together", "at_once"), [(60.0, False), (0.0, True)])
+def test_signals_of_one_moment_are_one_request_and_a_later_one_is_a_second(
+    monkeypatch: pytest.MonkeyPatch, together: float, at_once: bool
+) -> None:
+    monkeypatch.setattr(signals, "TOGETHER_SECONDS", together)
+    said: list[str] = []
+    listener = signals._Listener(said.append)
+    listener.start()
+    listener.bell.send(bytes([signal.SIGTERM, signal.SIGINT, signal.SIGTERM]))
+    listener.bell.close()  # the work has ended
+    listener.join(10)
+    assert not listener.is_alive()
+    assert said == [signals.STOPPING]
+    assert (listener.asked.is_set(), listener.asked.at_once) == (True, at_once)
 
-    return IN_PART
+
+def test_work_that_ends_by_itself_was_not_asked_to() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with signals.stopping() as asked:
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert not asked.is_set()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_what_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals.stopping() as asked:
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert not asked.is_set()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+LOADING = """
+import os, signal
+from newsletter.cli import signals
+signals.end_at_any()
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+except BaseException as error:
+    raise SyntaxError("of an import that was broken off") from error
+"""
+
+
+def test_a_signal_while_the_program_is_loaded_ends_it_with_a_line() -> None:
+    ran = subprocess.run([sys.executable, "-c", LOADING], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (2, "interrupted: nothing was begun.\n")
+
+
+TURNED = """
+import os, sys, types
+from newsletter.cli import app, signals
+odd = types.ModuleType("odd")
+def look(name):
+    try:
+        os.kill(os.getpid(), signals.signal.SIGHUP)
+    except KeyboardInterrupt:
+        raise ImportError(name)
+odd.__getattr__ = look
+sys.modules["odd"] = odd
+app.Root.table = (app.Row("odd", "odd", "", ""),)
+signals.break_off_at_any()
+sys.exit(app.run(["odd"]))
+"""
+
+
+def test_a_signal_that_an_import_made_another_exception_of_is_told_as_what_it_was() -> None:
+    ran = subprocess.run([sys.executable, "-c", TURNED], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (2, "\ninterrupted: stopped before the end.\n")

@@ -12,8 +12,16 @@ def main() -> None:
     import gc
     import sys
 
+    from newsletter.cli import signals
+
+    signals.end_at_any()
     from newsletter.cli.app import run
 
-    code = run(sys.argv[1:])
+    signals.break_off_at_any()
+    try:
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # a second one, while the first was being told
+        code = 2
+    signals.heed_none()
     gc.freeze()  # the process ends: nobody looks through all it holds once more
     sys.exit(code)

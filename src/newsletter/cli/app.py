@@ -12,6 +12,7 @@ import typer
 from typer.main import get_group, get_install_completion_arguments
 
 from newsletter import __version__
+from newsletter.cli import signals
 from newsletter.cli.desk import Desk, coloured, examples, find_root, talk
 from newsletter.cli.lazy import CONTEXT, LazyGroup, Row
 from newsletter.cli.report import render
@@ -118,10 +119,11 @@ def run(argv: Sequence[str]) -> int:
         # once more when it closes the stream, so it gets another.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        talk("\ninterrupted: stopped before the end.")
-        return 2
-    except Exception as error:  # noqa: BLE001 - the outermost loop of a command line
+    except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 - the outermost loop of a command line
+        if isinstance(error, KeyboardInterrupt) or signals.broke_off():
+            signals.heed_none()
+            talk("\ninterrupted: stopped before the end.")
+            return 2
         if debug:
             import traceback
 

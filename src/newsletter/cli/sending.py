@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from newsletter.config import Settings
+    from newsletter.delivery.report import StopEvent
     from newsletter.flows.send import Sent
     from newsletter.inbox import Inbox
     from newsletter.issue.edition import ApprovedIssue
@@ -121,32 +122,33 @@ def send(
         rehearsal(desk, settings, freeze.load(settings, month))
         return
     month = months.named_or_this(settings, period, now())
-    with desk.house() as house:
-        if dry_run:
+    if dry_run:
+        with desk.house() as house:
             _foretell(desk, house, month, early=early)
-            return
-        code = _send(desk, house, month, early=early)
+        return
+    with stopping(desk.say) as asked, desk.house() as house:
+        code = _send(desk, house, month, asked, early=early)
     if code:
         raise typer.Exit(code)
 
 
-def _send(desk: Desk, house: House, month: Period, *, early: bool) -> int:
-    """Send for real; the exit code."""
+def _send(desk: Desk, house: House, month: Period, asked: StopEvent, *, early: bool) -> int:
+    """Send for real; the exit code.
+
+    Raises:
+        KeyboardInterrupt: it was asked to stop before it had begun.
+    """
     from sqlalchemy.exc import DatabaseError
 
     from newsletter.delivery.ledger import Refused
     from newsletter.flows.send import send as go
 
     parts = house.parts
+    if asked.is_set():
+        raise KeyboardInterrupt
     try:
-        with stopping(desk.say) as asked, desk.progress("json") as progress:
+        with desk.progress("json") as progress:
             sent = go(parts, month, early=early, stop=asked, progress=progress)
-    except KeyboardInterrupt:
-        talk(
-            f"\nstopped at once: {month} · what was under way may be in doubt\n"
-            f"  nobody is written to twice; go on with:   newsletter send {month}"
-        )
-        return 3
     except DatabaseError as error:
         return _broken_off(desk, house, month, error)
     if isinstance(sent, Refused):

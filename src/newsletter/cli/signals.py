@@ -1,64 +1,169 @@
-"""Ctrl-C and SIGTERM as a request: finish what is under way, begin nothing new.
+"""Ctrl-C, SIGTERM and SIGHUP as a request: finish what is under way, begin nothing new.
 
     first               the event is set; what is under way is finished
-    second, or 25 s on  KeyboardInterrupt: connections are cut, doubts written down
+    second, or 25 s on  `at_once`: connections are cut, doubts written down
     3 s after that      the process ends where it stands, as kill -9 would end it
 
-So whatever hangs (a mail server that says nothing, a disk, a name server), the
-process is gone within 30 seconds of the first. The ledger is made for that: who
-was under way is in doubt, nobody gets a second mail.
+So whatever hangs (a mail server that says nothing, a database, a disk, a name
+server), the process is gone within 30 seconds of the first. The ledger is made
+for that: who was under way is in doubt, nobody gets a second mail.
+
+A signal interrupts nothing. The interpreter writes its number into a socket,
+and a thread listens there: an exception out of nowhere leaves things half
+done, and an event that a handler sets may wait for ever for the lock that the
+interrupted code holds.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from newsletter.delivery.report import StopEvent
 
 DRAIN_SECONDS = 25.0
 """systemd's own TimeoutStopSec is 90 s, a container's 10 to 30."""
 CUT_SECONDS = 3.0
 """A cut needs two seconds (`delivery.desk.ABORT_SECONDS`) and a commit."""
+TOGETHER_SECONDS = 0.5
+"""Signals of one moment are one request: of a wrapper that passes on what the whole group got."""
+LAST_WORD_SECONDS = 0.5
+"""Whoever reads the error stream may hang, too."""
+COULD_NOT_RUN = 2
 IN_PART = 3
 """The exit code of what was broken off: sent in part, or in doubt."""
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOPPING = (
+    f"stopping: what is under way is finished, within {DRAIN_SECONDS:.0f} seconds; "
+    "once more ends it at once"
+)
+ENDED = (
+    "ended at once: something hung, and what was under way may be in doubt; "
+    "nobody is written to twice, the next start goes on"
+)
+
+
+def end_at_any() -> None:
+    """While the program is being loaded, each of the signals ends it at once: an import that is broken off may say anything."""
+    _answer_with(_leave)
+
+
+def break_off_at_any() -> None:
+    """In a command that says nothing else, each of the signals does what Ctrl-C does."""
+    _answer_with(_break_off)
+
+
+def broke_off() -> bool:
+    """Whether one of them came: an import or a driver may have made another exception of it."""
+    return _came
+
+
+def heed_none() -> None:
+    """The process ends, and has said what it had to say."""
+    _answer_with(_heard)
+
 
 @contextmanager
-def stopping(say: Callable[[str], None] = lambda words: None) -> Iterator[threading.Event]:
-    """An event that is set by the first SIGINT or SIGTERM; main thread only. `say` is told what happens."""
-    asked, ended = threading.Event(), threading.Event()
-
-    def answer(_number: int, _frame: FrameType | None) -> None:
-        if asked.is_set():
-            _after(ended, CUT_SECONDS, _end)
-            raise KeyboardInterrupt
-        asked.set()
-        _after(ended, DRAIN_SECONDS, lambda: os.kill(os.getpid(), signal.SIGTERM))
-        words = f"stopping: what is under way is finished, within {DRAIN_SECONDS:.0f} seconds; once more ends it at once"
-        # Not in the handler itself: the stream may be in the middle of a line.
-        _after(ended, 0, lambda: say(words))
-
-    before = {number: signal.signal(number, answer) for number in (signal.SIGINT, signal.SIGTERM)}
+def stopping(say: Callable[[str], None] = lambda words: None) -> Iterator[StopEvent]:
+    """An event that is set by the first signal; main thread only. `say` is told what happens."""
+    listener = _Listener(say)
+    before = {number: signal.signal(number, _heard) for number in _heeded()}
+    bell = signal.set_wakeup_fd(listener.bell.fileno(), warn_on_full_buffer=False)
+    listener.start()
     try:
-        yield asked
+        yield listener.asked
     finally:
-        ended.set()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        # A program that was asked to end does so now. Until it has, somebody listens.
+        if not (listener.asked.is_set() and before[signal.SIGTERM] is _break_off):
+            signal.set_wakeup_fd(bell)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            listener.bell.close()
 
 
-def _after(ended: threading.Event, seconds: float, act: Callable[[], None]) -> None:
-    """Do `act` when so much time is over and the work has not ended."""
-
-    def wait() -> None:
-        if not ended.wait(seconds):
-            act()
-
-    threading.Thread(target=wait, name="stopping", daemon=True).start()
+def _heeded() -> list[signal.Signals]:
+    """All, but for a SIGHUP that `nohup` has said is to be ignored."""
+    hung_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    return [number for number in SIGNALS if number is not signal.SIGHUP or hung_up]
 
 
-def _end() -> None:
+def _answer_with(handler: Callable[[int, FrameType | None], None]) -> None:
+    for number in _heeded():
+        signal.signal(number, handler)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    with suppress(OSError):
+        os.write(2, b"interrupted: nothing was begun.\n")
+    os._exit(COULD_NOT_RUN)
+
+
+_came = False
+
+
+def _break_off(_number: int, _frame: FrameType | None) -> NoReturn:
+    global _came
+    _came = True
+    raise KeyboardInterrupt
+
+
+def _heard(_number: int, _frame: FrameType | None) -> None:
+    """Not SIG_IGN: of a signal that came just before, the interpreter would complain. The listener knows."""
+
+
+class _Listener(threading.Thread):
+    """Waits at the other end of `bell`, and holds both ends as long as it does."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        from newsletter.delivery.report import StopEvent
+
+        super().__init__(name="stopping", daemon=True)
+        self.asked = StopEvent()
+        self._ear, self.bell = socket.socketpair()
+        self.bell.setblocking(False)
+        self._say = say
+
+    def run(self) -> None:
+        with self._ear:
+            if not self._next():
+                return
+            began = time.monotonic()
+            self.asked.set()
+            self._say(STOPPING)
+            while heard := self._next(began + DRAIN_SECONDS):
+                if time.monotonic() > began + TOGETHER_SECONDS:
+                    break
+            if heard == b"":
+                return
+            self.asked.at_once = True
+            until = time.monotonic() + CUT_SECONDS
+            while heard := self._next(until):
+                pass
+            if heard is None:
+                _end()
+
+    def _next(self, until: float | None = None) -> bytes | None:
+        """One signal, as a byte; none when the work has ended; None when the time is over."""
+        self._ear.settimeout(None if until is None else max(0.001, until - time.monotonic()))
+        try:
+            return self._ear.recv(1)
+        except TimeoutError:
+            return None
+
+
+def _end() -> NoReturn:
+    from newsletter.cli.desk import talk
+
+    teller = threading.Thread(target=talk, args=(ENDED,), daemon=True)
+    teller.start()
+    teller.join(LAST_WORD_SECONDS)
     os._exit(IN_PART)

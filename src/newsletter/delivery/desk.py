@@ -23,7 +23,7 @@ from newsletter.delivery.lines import TICK_SECONDS, Composed, Doing, Line, Lines
 from newsletter.delivery.outcome import Kind, Outcome, Stage, Transport, boot_seconds
 from newsletter.delivery.pool import RENEW_SECONDS, Pool
 from newsletter.delivery.press import Press
-from newsletter.delivery.report import Pace, Progress, Report
+from newsletter.delivery.report import Pace, Progress, Report, StopEvent
 from newsletter.delivery.standing import Standing
 from newsletter.delivery.states import State
 from newsletter.delivery.tempo import Tempo
@@ -115,7 +115,7 @@ class Desk:
                 self._tell()
             if self.halt.is_set():
                 deadline = deadline or now + self.pace.drain_seconds
-                if now > deadline:
+                if now > deadline or (isinstance(self.stop, StopEvent) and self.stop.at_once):
                     return
 
     def _patience(self) -> float:

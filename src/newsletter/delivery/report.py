@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from newsletter.delivery.states import State
 from newsletter.errors import Finding
+
+
+class StopEvent(threading.Event):
+    """Set: begin nothing more, and await the answers that are due. `at_once`: do not await them either."""
+
+    at_once = False
 
 
 class Stop(StrEnum):

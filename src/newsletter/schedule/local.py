@@ -40,10 +40,10 @@ def run(
     """
     ticking = schedule.Scheduler()
     for duty in duties:
-        _guarded(duty, trouble)
-        ticking.every(duty.seconds).seconds.do(_guarded, duty, trouble)
         if stop.is_set():
             return
+        _guarded(duty, trouble)
+        ticking.every(duty.seconds).seconds.do(_guarded, duty, trouble)
     while not stop.wait(wake):
         ticking.run_pending()
 
