@@ -114,19 +114,20 @@ def send(
     somebody waits or is in doubt.
     """
     desk = desk_of(ctx)
-    settings = desk.settings()
     if to_inbox:
         from newsletter.issue import freeze
 
+        settings = desk.settings()
         month = months.named_or_newest(settings, period)
         rehearsal(desk, settings, freeze.load(settings, month))
         return
-    month = months.named_or_this(settings, period, now())
     if dry_run:
         with desk.house() as house:
+            month = months.named_or_this(house.settings, period, now())
             _foretell(desk, house, month, early=early)
         return
     with stopping(desk.say) as asked, desk.house() as house:
+        month = months.named_or_this(house.settings, period, now())
         code = _send(desk, house, month, asked, early=early)
     if code:
         raise typer.Exit(code)

@@ -64,9 +64,9 @@ def run(
     from newsletter.cli.signals import stopping
 
     desk = desk_of(ctx)
-    settings = desk.settings()
-    insist_on_a_road(settings)
     with stopping(desk.say) as asked, desk.house() as house:
+        settings = house.settings
+        insist_on_a_road(settings)
         house.parts  # noqa: B018 - key, database and relay are looked at before the port opens
         duties = Duties(desk, house, asked)
         duties.build()  # before the port opens: a first site, or everything wrong

@@ -68,8 +68,13 @@ def broke_off() -> bool:
 
 
 def heed_none() -> None:
-    """The process ends, and has said what it had to say."""
+    """The process ends, and has said what it had to say.
+
+    In two steps: of a signal that came just before it is ignored, the
+    interpreter would complain; and as it ends, it takes its own answers back.
+    """
     _answer_with(_heard)
+    _answer_with(signal.SIG_IGN)
 
 
 @contextmanager
@@ -96,7 +101,7 @@ def _heeded() -> list[signal.Signals]:
     return [number for number in SIGNALS if number is not signal.SIGHUP or hung_up]
 
 
-def _answer_with(handler: Callable[[int, FrameType | None], None]) -> None:
+def _answer_with(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
     for number in _heeded():
         signal.signal(number, handler)
 
@@ -117,7 +122,7 @@ def _break_off(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _heard(_number: int, _frame: FrameType | None) -> None:
-    """Not SIG_IGN: of a signal that came just before, the interpreter would complain. The listener knows."""
+    """The listener knows."""
 
 
 class _Listener(threading.Thread):
