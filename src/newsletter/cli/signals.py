@@ -8,14 +8,16 @@ So whatever hangs (a mail server that says nothing, a database, a disk, a name
 server), the process is gone within 30 seconds of the first. The ledger is made
 for that: who was under way is in doubt, nobody gets a second mail.
 
-A signal interrupts nothing. The interpreter writes its number into a socket,
-and a thread listens there: an exception out of nowhere leaves things half
-done, and an event that a handler sets may wait for ever for the lock that the
-interrupted code holds.
+A signal interrupts nothing. It comes to a thread of its own, where the
+interpreter writes its number into a socket that the thread listens at. An
+exception out of nowhere leaves things half done; an event that a handler sets
+may wait for ever for the lock that the interrupted code holds; and a main
+thread that hangs in a disk or a network file system would hear of nothing.
 """
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import socket
@@ -83,7 +85,9 @@ def stopping(say: Callable[[str], None] = lambda words: None) -> Iterator[StopEv
     listener = _Listener(say)
     before = {number: signal.signal(number, _heard) for number in _heeded()}
     bell = signal.set_wakeup_fd(listener.bell.fileno(), warn_on_full_buffer=False)
-    listener.start()
+    elsewhere = signal.pthread_sigmask(signal.SIG_BLOCK, before)
+    # Not one of `threading`'s, which a build counts before it forks: it holds no lock.
+    _thread.start_new_thread(listener.listen, ())
     try:
         yield listener.asked
     finally:
@@ -92,6 +96,7 @@ def stopping(say: Callable[[str], None] = lambda words: None) -> Iterator[StopEv
             signal.set_wakeup_fd(bell)
             for number, handler in before.items():
                 signal.signal(number, handler)
+            signal.pthread_sigmask(signal.SIG_SETMASK, elsewhere)
             listener.bell.close()
 
 
@@ -125,19 +130,20 @@ def _heard(_number: int, _frame: FrameType | None) -> None:
     """The listener knows."""
 
 
-class _Listener(threading.Thread):
+class _Listener:
     """Waits at the other end of `bell`, and holds both ends as long as it does."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         from newsletter.delivery.report import StopEvent
 
-        super().__init__(name="stopping", daemon=True)
         self.asked = StopEvent()
         self._ear, self.bell = socket.socketpair()
         self.bell.setblocking(False)
         self._say = say
 
-    def run(self) -> None:
+    def listen(self) -> None:
+        """Until the work has ended."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         with self._ear:
             if not self._next():
                 return
