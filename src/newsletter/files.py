@@ -13,6 +13,7 @@ import os
 import secrets
 import stat
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -30,21 +31,29 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644, *, durable: bool = 
     """Replace `path` by `data` in one step; a reader sees the old bytes or the new.
 
     `durable=False` skips the two fsyncs, for files that can be made again.
+
+    Raises:
+        OSError: it cannot be written; names `path`.
     """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(6)}.new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            beside.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                beside.unlink()
+            raise
+        if durable:
+            sync_folder(path.parent)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # not that of a moment, or none
         raise
-    if durable:
-        sync_folder(path.parent)
 
 
 def read_file(path: str | Path) -> bytes:

@@ -3,10 +3,12 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
+from newsletter.cli import progress as progress_room
 from newsletter.cli.progress import Progress, bar, duration, line
 
 
@@ -143,3 +145,20 @@ def test_a_rest_is_never_more_precise_than_it_is_known(seconds: float, words: st
 
 def test_an_unknown_total_has_no_rest() -> None:
     assert line("reading", 1500, 0, 500.0) == "reading 1,500 · 500/s"
+
+
+def test_the_line_of_each_minute_comes_though_the_work_stands_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(progress_room, "JSON_SECONDS", 0.01)
+    told: SimpleQueue[str] = SimpleQueue()
+
+    class Stream(io.StringIO):
+        def write(self, text: str) -> int:
+            told.put(text)
+            return len(text)
+
+    with Progress(Stream(), terminal=False, lines="json") as progress:
+        progress(0, 1000, "sending")  # and no word more
+        lines = [json.loads(told.get(timeout=10)) for _ in range(3)]
+    assert [(each["done"], each["total"]) for each in lines] == [(0, 1000)] * 3

@@ -27,6 +27,8 @@ def test_the_disk_speaks_for_itself() -> None:
     assert trouble.findings[0].code == "NL127"
     assert "public/index.html: No space left on device" in trouble.findings[0].what
     assert "make room" in trouble.findings[0].help
+    broken = from_exception(OSError(errno.EIO, "Input/output error", "subscribers/journal.jsonl"))
+    assert broken.findings[0].help == "look at that place and the disk below it"
 
 
 def test_the_database_speaks_without_its_statement() -> None:

@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from delivery_house import LANE, PERIOD, House, smtp
 from scripted_relay import DROP, HANG, Step, relay
 
-from newsletter.delivery import departure, ledger
+from newsletter.delivery import departure, desk, ledger
 from newsletter.delivery.loop import Pace, Stop
+from newsletter.delivery.report import StopEvent
 from newsletter.delivery.states import State
 from newsletter.delivery.transports.outbox import OutboxTransport
 from newsletter.delivery.transports.smtp import Patience, Relay, SmtpTransport
@@ -418,3 +419,39 @@ def test_a_commit_that_fails_sends_nothing_more_and_the_same_process_goes_on_lat
         house.send(smtp(server), connections=1)
         assert len({to for to, _ in server.delivered}) == len(server.delivered) == 6
     assert (house.sum().accepted, house.sum()[State.IN_DOUBT]) == (5, 1)
+
+
+def test_a_relay_that_says_nothing_is_told_as_no_progress(
+    sqlite_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "SILENT_SECONDS", 0.0)
+    sqlite_house.readers(3)
+    sqlite_house.open()
+    told: list[tuple[int, int, str]] = []
+    stop = threading.Event()
+
+    def progress(*news: tuple[int, int, str]) -> None:
+        told.append(news)  # type: ignore[arg-type]
+        stop.set()
+
+    with relay({Step.GREETING: [HANG]}) as server:
+        sqlite_house.send(smtp(server, Patience(*[60.0] * 6)), stop=stop, progress=progress)
+    assert told[0] == (0, 3, "sending")
+
+
+def test_asked_a_second_time_the_loop_awaits_no_answer(sqlite_house: House) -> None:
+    sqlite_house.readers(2)
+    sqlite_house.open()
+    stop = StopEvent()
+
+    def hang(_: str) -> str:
+        stop.at_once = True
+        stop.set()
+        return HANG
+
+    with relay({Step.DOT: hang}) as server:
+        road = smtp(server, Patience(*[60.0] * 6))
+        pace = Pace(connections=2, drain_seconds=60.0, retries=())
+        report = sqlite_house.send(road, stop=stop, pace=pace)
+    assert report.in_doubt
+    assert report.seconds < 30

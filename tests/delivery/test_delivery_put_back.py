@@ -21,6 +21,7 @@ from sqlalchemy.engine import Connection
 from test_delivery_kill import start
 
 from newsletter.delivery import ledger
+from newsletter.delivery.ledger.tally import Tally
 from newsletter.delivery.states import State
 from newsletter.errors import CouldNotRun
 from newsletter.schedule.witness import Witness, adopt, look
@@ -184,3 +185,20 @@ def test_what_the_operator_takes_back_does_not_make_a_database_look_old(
         assert states(tx)["queued"] == 1
         assert look(tx).begun == 2
     witness.insist(house.store)
+
+
+def test_a_tally_that_cannot_be_taken_away_does_not_undo_a_send(tmp_path: Path) -> None:
+    """A mirror that became read-only says so itself (NL711); the sender has signed off already."""
+    counting = Tally(tmp_path / "tally")
+    (tmp_path / "tally").unlink()
+    (tmp_path / "tally").mkdir()
+    counting.end()
+    assert (tmp_path / "tally").is_dir()
+
+
+def test_a_tally_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "tally").symlink_to("/dev/full")
+    counting = Tally(tmp_path / "tally")
+    with pytest.raises(OSError, match="No space left") as full:
+        counting.add(1)
+    assert full.value.filename == str(tmp_path / "tally")

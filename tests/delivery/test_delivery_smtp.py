@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import socket
 import ssl
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 from scripted_relay import DRIP, DROP, GARBAGE, HANG, PARTIAL, Scripted, Step, relay
 
+from newsletter.delivery import worker
 from newsletter.delivery.outcome import Envelope, Kind, Outcome, Stage, boot_seconds
 from newsletter.delivery.reply import WORDS, scrub
 from newsletter.delivery.transports.smtp import Patience, Relay, SmtpConnection, SmtpTransport
@@ -359,3 +362,17 @@ def test_a_relay_that_always_hangs_up_is_not_dialled_for_ever() -> None:
         assert talk.send(READER, MESSAGE).kind is Kind.ACCEPTED
         assert talk.send(READER, MESSAGE).kind is Kind.DEFERRED
         assert server.connections == 2
+
+
+def test_a_relay_that_takes_long_to_fail_is_not_asked_again_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that is just starting refuses at once; one that hangs would be waited for four times five minutes."""
+    monkeypatch.setattr(worker, "LONG_SECONDS", 0.0)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    transport = SmtpTransport(Relay("127.0.0.1", port, "none", "letter.example.org"))
+    line = worker.Worker(transport.connect(), threading.Event(), (60.0,), lambda _: None)
+    trouble = line._dial()
+    assert trouble is not None
+    assert trouble.kind is Kind.DEFERRED

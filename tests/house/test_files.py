@@ -20,8 +20,9 @@ def test_a_write_that_fails_leaves_the_old_bytes_and_no_litter(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="No space") as full:
         write_atomic(file, b"new")
+    assert full.value.filename == str(file), "whoever reads it knows which disk"
     assert file.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [file]
 

@@ -18,7 +18,7 @@ import pytest
 import sqlalchemy as sa
 from living import DUE, World, world
 
-from newsletter.cli import signals
+from newsletter.cli import signals, watch
 from newsletter.cli.changes import Texts
 from newsletter.cli.serve import _post_notices, brief
 from newsletter.delivery import departure, notices
@@ -165,9 +165,52 @@ def test_a_database_that_was_put_back_sends_no_notice_until_it_is_adopted(place:
     assert len(place.server.delivered) == before + 1
 
 
+def test_a_duty_at_work_in_which_nothing_moves_stands_still() -> None:
+    now = 0.0
+    watching = watch.Watch(lambda: now)
+    with watching.over("month"), watching.over("notices"):
+        now = watch.STILL_SECONDS
+        watching.moved("notices")
+        now += 1
+        assert watching.still() == ["month"]
+    assert watching.still() == [], "it came to its end"
+
+
+def test_a_database_that_does_not_answer_is_told_once_and_when_it_is_over(
+    place: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(watch, "STILL_SECONDS", 0.1)
+    monkeypatch.setattr(watch, "LOOK_SECONDS", 0.01)
+    place.readers(2)
+    place.now = DUE
+    host, asked = place.host(), threading.Event()
+    duties = host.duties(asked)
+    host.up().parts  # noqa: B018 - the start is over
+    with sqlite3.connect(str(host.up().database), isolation_level=None) as frozen:
+        frozen.execute("BEGIN IMMEDIATE")
+        threads = [threading.Thread(target=act) for act in (duties.month, duties.watch)]
+        for thread in threads:
+            thread.start()
+        said = ""
+        while "NL715" not in said:
+            said += told(capfd)
+        frozen.execute("ROLLBACK")
+    threads[0].join()
+    asked.set()
+    threads[1].join()
+    said += told(capfd)
+    lines = [line for line in said.splitlines() if not line.startswith("{")]
+    assert lines == [
+        "month waits: NL715 nothing moves: the database, a disk or a name server does not"
+        " answer; it goes on by itself when it does",
+        "month: the way is free again",
+        "2026-12: 2 of 2 accepted · closed",
+    ]
+
+
 STUCK = """
 import time
-from newsletter.cli import signals
+from newsletter.cli import signals, watch
 signals.DRAIN_SECONDS, signals.CUT_SECONDS = 0.5, 0.5
 with signals.stopping(lambda words: print(words, flush=True)) as asked:
     print("up", flush=True)
@@ -231,7 +274,7 @@ def test_what_nohup_ignores_stays_ignored() -> None:
 
 LOADING = """
 import os, signal
-from newsletter.cli import signals
+from newsletter.cli import signals, watch
 signals.end_at_any()
 try:
     os.kill(os.getpid(), signal.SIGTERM)

@@ -262,11 +262,17 @@ def test_a_mirror_that_cannot_be_kept_stops_the_send_and_names_its_folder(
     with pytest.raises(CouldNotRun) as stopped:
         witness.insist(sqlite_store, now)
     assert code(stopped.value) == "NL703"  # a path through a file cannot be read either
+    assert stopped.value.findings[0].what.endswith(" cannot be read: Not a directory")
     closed = Witness(tmp_path / "witness.json", Path("/proc/newsletter"))
     with pytest.raises(CouldNotRun) as stopped:
         closed.insist(sqlite_store, now)
     assert code(stopped.value) == "NL711"
     assert "/proc/newsletter" in stopped.value.findings[0].what
+    longer = Witness(tmp_path / "witness.json", tmp_path / ("x" * 300))
+    with pytest.raises(CouldNotRun) as stopped:
+        longer.insist(sqlite_store, now)
+    assert code(stopped.value) == "NL711"
+    assert stopped.value.findings[0].what.endswith("x: File name too long")
 
 
 def test_a_clock_before_what_was_sent_stops_the_send_until_it_is_right(

@@ -321,3 +321,23 @@ def test_a_pipe_among_the_texts_is_not_waited_for(
     with pytest.raises(Findings) as problem:
         site.build(letter, now, built)
     assert problem.value.findings[0].code == "NL200"
+
+
+@pytest.mark.parametrize(
+    ("number", "what", "help_"),
+    [
+        (errno.ENOSPC, "the disk is full", "make room"),
+        (errno.EBUSY, "is a mount point", "mount the folder that it lies in"),
+        (errno.EIO, "cannot be written: Input/output error", "and its disk"),
+    ],
+)
+def test_what_the_disk_refuses_is_told_with_the_way_out(
+    tmp_path: Path, number: int, what: str, help_: str
+) -> None:
+    with (
+        pytest.raises(CouldNotRun) as problem,
+        tree.told(tmp_path / "public", tmp_path / "spare"),
+    ):
+        raise OSError(number, os.strerror(number))
+    [finding] = problem.value.findings
+    assert (finding.code, what in finding.what, help_ in finding.help) == ("NL304", True, True)

@@ -118,3 +118,25 @@ def test_its_way_of_planning_stays_its_own(server: Store) -> None:
             "auto",
             "on",
         )
+
+
+def test_a_line_that_was_cut_while_it_rested_is_given_away(server: Store) -> None:
+    """The sender still has to sign off: it must not be stopped by a line it needs no more."""
+    courier = server.courier()
+    assert courier is not None
+    pid = courier.commit([("SELECT pg_backend_pid()", ())])[0][0][0]
+    with server.write() as tx:
+        tx.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": int(pid or 0)})
+    courier.close()
+    assert count(server) == 0
+
+
+def test_a_server_whose_machine_is_gone_is_noticed_unless_the_url_says_otherwise(
+    postgres_url: str,
+) -> None:
+    url = sa.make_url(postgres_url).update_query_dict({"keepalives_count": "7"})
+    made = open_store(url.render_as_string(hide_password=False))
+    with made.read() as tx:
+        told = tx.connection.dbapi_connection.info.get_parameters()  # type: ignore[union-attr]
+    made.close()
+    assert (told["tcp_user_timeout"], told["keepalives_count"]) == ("600000", "7")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -276,4 +277,18 @@ def test_an_error_is_told_to_a_program_in_json(house: House) -> None:
     assert (answer.status, json.loads(answer.body)) == (
         400,
         {"error": "this request could not be read"},
+    )
+
+
+def test_what_fails_for_every_visitor_is_told_once_with_the_systems_word(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A disk that is full, a database that is locked: not a line for each click."""
+    token = house.mail_token(house.reader())
+    house.parts.journal.path.mkdir()
+    for _ in range(3):
+        assert house.ask("POST", f"/leave/{token}").status == 500
+    [line] = [record.getMessage() for record in caplog.records]
+    assert re.fullmatch(
+        r"a request failed: IsADirectoryError in journal.py:\d+ \(Is a directory\)", line
     )

@@ -63,6 +63,7 @@ class Progress:
         self._told = (-1, -1)
         self._last = (0, 0)
         self._pace: deque[tuple[float, int]] = deque()
+        self._ended: threading.Event | None = None
 
     def __call__(self, done: int, total: int, label: str) -> None:
         if self._quiet:
@@ -73,6 +74,9 @@ class Progress:
                 self._finish(now)
                 self._label, self._began, self._shown = label, now, None
                 self._pace.clear()
+            if self._json and self._ended is None:
+                self._ended = threading.Event()
+                threading.Thread(target=self._repeat, args=(self._ended,), daemon=True).start()
             self._last = (done, total)
             self._note(now, done)
             if now - self._began < SILENT_SECONDS and not self._json:
@@ -86,6 +90,9 @@ class Progress:
         with self._lock:
             self._finish(self._clock())
             self._label = ""
+            if self._ended is not None:
+                self._ended.set()
+                self._ended = None
 
     def __enter__(self) -> Progress:
         return self
@@ -103,6 +110,14 @@ class Progress:
     def _patient(self) -> bool:
         """Whether even the first line waits for its time."""
         return not self._terminal and not self._json
+
+    def _repeat(self, ended: threading.Event) -> None:
+        """The line of each minute comes, though whoever should tell us stands still."""
+        while not ended.wait(JSON_SECONDS / 6):
+            with self._lock:
+                now = self._clock()
+                if self._shown is not None and now - self._shown >= JSON_SECONDS:
+                    self._show(now)
 
     def _note(self, now: float, done: int) -> None:
         if self._pace and now - self._pace[-1][0] < SILENT_SECONDS / 2:

@@ -46,6 +46,11 @@ RETENTION_SECONDS = 3600
 NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 REST_SECONDS = 30.0
 """How long a relay that does not answer, or refuses us, is left alone."""
+STILL = Finding(
+    "NL715",
+    "nothing moves: the database, a disk or a name server does not answer",
+    help="it goes on by itself when it does",
+)
 
 
 @app.command(epilog=examples("newsletter run", "newsletter run --no-web"))
@@ -127,8 +132,9 @@ def keep(duties: Duties, asked: threading.Event) -> None:
 
     post = threading.Thread(target=duties.post, name="notices", daemon=True)
     listen = threading.Thread(target=duties.listen, name="feedback", daemon=True)
-    post.start()
-    listen.start()
+    watch = threading.Thread(target=duties.watch, name="watch", daemon=True)
+    for thread in (post, listen, watch):
+        thread.start()
     try:
         local.run(
             [
@@ -151,6 +157,7 @@ class Duties:
 
     def __init__(self, desk: Desk, house: House, asked: threading.Event) -> None:
         from newsletter.cli.changes import Texts
+        from newsletter.cli.watch import Watch
         from newsletter.delivery.outcome import boot_seconds
         from newsletter.schedule.steps import Steps
 
@@ -161,6 +168,7 @@ class Duties:
         self._broken = ""
         self._texts = Texts(house.settings.root)
         self._steps = Steps(house.clock, boot_seconds)
+        self._watch = Watch()
         self._said: dict[str, str] = {}
         self._waits: dict[str, str] = {}
 
@@ -172,8 +180,13 @@ class Duties:
         from newsletter.schedule.month import Verdict
 
         self._steps.insist()
-        with self._desk.progress("json") as progress:
-            found, sent = tick.tick(self._house.parts, self._asked, progress)
+        with self._watch.over("month"), self._desk.progress("json") as progress:
+
+            def told(done: int, total: int, label: str) -> None:
+                self._watch.moved("month")
+                progress(done, total, label)
+
+            found, sent = tick.tick(self._house.parts, self._asked, told)
         if isinstance(sent, Sent):
             if sent.report and sent.report.stop is Stop.PAUSED:
                 self._wait("month", f"{brief(sent.account)} · {sent.report.said}", sent.report.said)
@@ -259,7 +272,8 @@ class Duties:
         rest = LOOK_SECONDS
         while not self._asked.wait(rest):
             try:
-                why = _post_notices(self._house, press, self._asked)
+                with self._watch.over("notices"):
+                    why = _post_notices(self._house, press, self._asked)
             except Exception as error:  # noqa: BLE001 - a locked database is free again later
                 self.trouble("notices", error)
                 rest = REST_SECONDS / 10
@@ -272,6 +286,14 @@ class Duties:
             else:
                 self._free("notices")
                 rest = LOOK_SECONDS
+
+    def watch(self) -> None:
+        """Tell of a duty that stands still, until the end."""
+        from newsletter.cli.watch import LOOK_SECONDS
+
+        while not self._asked.wait(LOOK_SECONDS):
+            for duty in self._watch.still():
+                self.trouble(duty, CouldNotRun(STILL))
 
     def trouble(self, duty: str, error: Exception) -> None:
         """Tell in one line what keeps a duty from being done."""

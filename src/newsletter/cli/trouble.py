@@ -89,10 +89,13 @@ def _system(error: OSError) -> Finding:
     name = Path(str(error.filename)).name if error.filename else ""
     subject = f"{error.filename}: " if name else ""
     hint = {
-        errno.ENOSPC: "make room on the disk and run the command again",
+        errno.ENOSPC: "make room on the disk; `run` goes on by itself, another command is typed again",
         errno.EACCES: "this account may not do that; check the owner and the mode",
         errno.EROFS: "the disk is read-only here; name another folder",
-    }.get(error.errno or 0, "run it again with --debug to see where")
+    }.get(
+        error.errno or 0,
+        "look at that place and the disk below it" if name else "--debug shows where",
+    )
     return Finding("NL127", f"{subject}{error.strerror or type(error).__name__}", help=hint)
 
 

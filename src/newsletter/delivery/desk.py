@@ -35,6 +35,8 @@ NO_ROOM_SECONDS = 1.0
 """How soon a line looks again whether it may be used, when the server has asked for fewer."""
 GATHER_SECONDS = 0.0005
 """How much longer a turn waits for company where a commit costs a round trip and a flush: about as long as those."""
+SILENT_SECONDS = 30.0
+"""A relay that is off is told before; one that says nothing may take minutes, and so many in a row."""
 ABORT_SECONDS = 2.0
 """How long a cut may take to be noticed."""
 DOT_WITHIN = (LEASE - dt.timedelta(seconds=2 * RENEW_SECONDS)).total_seconds()
@@ -261,8 +263,9 @@ class Desk:
         self.standing.pause("another sender took this one for dead")
 
     def _tell(self) -> None:
-        if self.progress is not None and (done := self.ended.total()):
-            slowed = self.tempo.slowed(time.monotonic()) is not None
+        done, now = self.ended.total(), time.monotonic()
+        if self.progress is not None and (done or now - self.begun > SILENT_SECONDS):
+            slowed = self.tempo.slowed(now) is not None
             self.progress(done, self.total, SLOWED if slowed else "sending")
 
     # The end.
@@ -275,8 +278,8 @@ class Desk:
         while time.monotonic() < until and any(line.under_way for line in self.calls.every):
             self.calls.wait(TICK_SECONDS)
         self.calls.close(max(0.0, until - time.monotonic()))
-        self.turns.close()
         try:
+            self.turns.close()
             self._sign_off()
         except BaseException:
             # The database refuses. This process may live on and send again.

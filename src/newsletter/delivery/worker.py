@@ -7,12 +7,16 @@ network and no database, and decides nothing.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
 from newsletter.delivery.outcome import Connection, Envelope, Kind, Outcome, Stage
 
 Errand = Callable[[], Outcome | None]
+
+LONG_SECONDS = 60.0
+"""All the waits before a relay is given up for this time are 14 seconds."""
 
 
 class Worker(threading.Thread):
@@ -57,11 +61,14 @@ class Worker(threading.Thread):
             return Outcome(Kind.DEFERRED, Stage.CONNECT, reply=f"broke: {type(error).__name__}")
 
     def _dial(self) -> Outcome | None:
+        began = time.monotonic()
         for wait in (*self._retries, None):
             trouble = self._ready()
             if trouble is None or trouble.kind is Kind.OUR_FAULT:
                 return trouble
-            if wait is None or self._halt.wait(wait):
+            # Whoever says nothing for minutes is not just starting.
+            late = time.monotonic() - began > LONG_SECONDS
+            if wait is None or late or self._halt.wait(wait):
                 return trouble
         raise AssertionError("the last wait is None")
 

@@ -196,10 +196,13 @@ class Witness:
         return seen
 
     def _insist_on_one(self, store: Store) -> None:
-        """Raises CouldNotRun: NL702, on this host another copy of the store is being sent from."""
+        """Raises CouldNotRun: NL702, on this host another copy of the store is being sent from; NL711."""
         if self.mirror is None:
             return
-        told = ledger.tally.told_in(self.mirror, store.id.hex())
+        try:
+            told = ledger.tally.told_in(self.mirror, store.id.hex())
+        except OSError as error:
+            raise CouldNotRun(_not_kept(self.mirror, error)) from error
         with store.read() as tx:
             if ledger.is_overtaken(tx, ledger.whereabouts.here(), told):
                 raise CouldNotRun(ANOTHER_COPY)
@@ -235,7 +238,7 @@ class Witness:
         except OSError as error:
             if place == self.path:
                 raise
-            raise CouldNotRun(_not_kept(place, error)) from error
+            raise CouldNotRun(_not_kept(place.parent, error)) from error
 
     @staticmethod
     def _put(place: Path, seen: Seen) -> None:
@@ -307,10 +310,11 @@ def _read(place: Path) -> Seen | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
+        why = f": {error.strerror}" if isinstance(error, OSError) else ""
         raise CouldNotRun(
             Finding(
                 "NL703",
-                f"the witness {place.name} cannot be read",
+                f"the witness {place.name} cannot be read{why}",
                 help="restore it from where it lay; `newsletter doctor --adopt` goes on without it",
             )
         ) from error
@@ -323,9 +327,9 @@ def _read_or_none(place: Path) -> Seen | None:
         return None
 
 
-def _not_kept(place: Path, error: OSError) -> Finding:
+def _not_kept(mirror: Path, error: OSError) -> Finding:
     return Finding(
         "NL711",
-        f"this host's mirror of the witness cannot be kept in {place.parent}: {error.strerror}",
+        f"this host's mirror of the witness cannot be kept in {mirror}: {error.strerror}",
         help="name a folder that this account may write, away from the publication: [store] mirror",
     )

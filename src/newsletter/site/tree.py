@@ -162,18 +162,22 @@ def told(out: Path, spare: Path) -> Iterator[None]:
         yield
     except OSError as error:
         shutil.rmtree(place_of_spare(out, spare), ignore_errors=True)
-        what = (
-            "the disk is full"
-            if error.errno == errno.ENOSPC
-            else f"the site cannot be written: {error.strerror}"
+        what, help_ = {
+            errno.ENOSPC: ("the disk is full", "make room, then build again"),
+            errno.EBUSY: (
+                "the site's folder is a mount point, and cannot change places with the next one",
+                "mount the folder that it lies in",
+            ),
+        }.get(
+            error.errno or 0,
+            (
+                f"the site cannot be written: {error.strerror}",
+                "check the rights of the folder and its disk, then build again",
+            ),
         )
+        where = Where(str(error.filename or out))
         raise CouldNotRun(
-            Finding(
-                "NL304",
-                what,
-                Where(str(error.filename or out)),
-                help="nothing was changed; make room or check the rights of the folder, then build again",
-            )
+            Finding("NL304", what, where, help=f"nothing was changed; {help_}")
         ) from error
 
 

@@ -140,15 +140,17 @@ class Courier:
         raise (errors.lookup(state.decode()) if state else OperationalError)(said)
 
     def close(self) -> None:
-        if self._driver.closed:
+        """Give the line back as it came, or away where the server has cut it."""
+        try:
+            for name in self._prepared.values():
+                self._driver.execute(b"DEALLOCATE " + name)
+            for setting in _PLANNING:
+                self._driver.execute(f"RESET {setting}")
+            self._driver.autocommit = False
+        except self._dialect.loaded_dbapi.Error:
             self._pooled.invalidate()
-            return
-        for name in self._prepared.values():
-            self._driver.execute(b"DEALLOCATE " + name)
-        for setting in _PLANNING:
-            self._driver.execute(f"RESET {setting}")
-        self._driver.autocommit = False
-        self._pooled.close()
+        else:
+            self._pooled.close()
 
 
 def _wire(value: int | str | list[str]) -> bytes:

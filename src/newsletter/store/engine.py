@@ -26,6 +26,17 @@ from newsletter.store.courier import Courier
 BUSY_SECONDS = 30
 """How long a write waits for another process. A bulk import commits every second or so."""
 
+_POSTGRESQL = {
+    "connect_timeout": str(BUSY_SECONDS),
+    # A server whose machine was started anew is noticed within half a minute, one that is gone
+    # within ten, not within hours. No sooner: what had no answer by then is in doubt.
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "60",
+    "tcp_user_timeout": "600000",
+}
+"""libpq's own words; what stands in the url goes before."""
+
 WRITERS_LOCK = 0x6E6C_7772
 """PostgreSQL advisory lock that stands in for SQLite's one writer ("nlwr")."""
 
@@ -236,9 +247,10 @@ def _sqlite(url: sa.URL, mirror: Path | None) -> Store:
 
 
 def _postgresql(url: sa.URL, beside: Path | None, mirror: Path | None) -> Store:
+    kept = {name: value for name, value in _POSTGRESQL.items() if name not in url.query}
     try:
         writer = sa.create_engine(
-            url,
+            url.update_query_dict(kept),
             pool_size=8,
             max_overflow=32,
             pool_pre_ping=True,

@@ -9,6 +9,7 @@ Source: RFC 9110 §7.4 (misdirected request), CSP Level 3, RFC 9112 §3.2 (one H
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +19,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
+
+QUIET_SECONDS = 60.0
 
 FORMS_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -73,6 +76,7 @@ class Gate:
         self._app = app
         self._hosts = hosts
         self._wrong = wrong
+        self._quiet_until: dict[str, float] = {}
         self._headers = dict(_HEADERS)
         if https:
             self._headers["Strict-Transport-Security"] = _STRICT_TRANSPORT
@@ -115,9 +119,16 @@ class Gate:
         try:
             await self._app(scope, watched, locked)
         except Exception as error:  # noqa: BLE001 - one of the three loops: a web request
-            log.error("a request failed: %s", _place(error))
+            self._tell(_place(error))
             if not began:
                 await self._wrong(scope, 500)(scope, receive, locked)
+
+    def _tell(self, place: str) -> None:
+        """Once a minute: on a full disk every visitor meets the same."""
+        now = time.monotonic()
+        if now >= self._quiet_until.get(place, now):
+            self._quiet_until[place] = now + QUIET_SECONDS
+            log.error("a request failed: %s", place)
 
 
 def _has_body(scope: Scope) -> bool:
@@ -135,4 +146,13 @@ def _place(error: BaseException) -> str:
     if trace is None:
         return type(error).__name__
     code = trace.tb_frame.f_code
-    return f"{type(error).__name__} in {Path(code.co_filename).name}:{trace.tb_lineno}"
+    word = f" ({said})" if (said := _word(error)) else ""
+    return f"{type(error).__name__} in {Path(code.co_filename).name}:{trace.tb_lineno}{word}"
+
+
+def _word(error: BaseException) -> str | None:
+    """The system's or the database's own name for it: of a fixed list, so nobody's data."""
+    if isinstance(error, OSError):
+        return error.strerror if error.errno else None
+    cause = getattr(error, "orig", None)
+    return getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None)

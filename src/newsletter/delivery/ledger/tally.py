@@ -38,30 +38,38 @@ class Tally:
     def __init__(self, path: Path | None, again: Path | None = None) -> None:
         self.path, self.again = path, again
         self._begun = 0
-        self._files = [] if path is None else [os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)]
+        self._files: list[tuple[int, Path]] = []
+        if path is not None:
+            self._files.append((os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), path))
         if again is not None:
-            with suppress(FileNotFoundError):  # `start` could not make it
-                self._files.append(os.open(again, os.O_WRONLY))
+            with suppress(OSError):  # `start` could not make it
+                self._files.append((os.open(again, os.O_WRONLY), again))
 
     def add(self, begun: int) -> None:
         """So many more were begun, and that is committed."""
         self._begun += begun
         if begun:
-            for file in self._files:
-                # The same bytes again and again: a full disk has room for them.
-                os.pwrite(file, _said(self._begun), 0)
+            for file, path in self._files:
+                try:
+                    # The same bytes again and again: a full disk has room for them.
+                    os.pwrite(file, _said(self._begun), 0)
+                except OSError as error:
+                    error.filename = str(path)
+                    raise
 
     def leave(self) -> None:
         """The sender could not sign off; who recovers its rows will look here."""
         while self._files:
-            os.close(self._files.pop())
+            with suppress(OSError):  # what is written is written
+                os.close(self._files.pop()[0])
 
     def end(self) -> None:
-        """The sender has signed off, and that is committed."""
+        """The sender has signed off, and that is committed. What cannot be taken away is swept by the next."""
         if self._files:
             self.leave()
             for path in filter(None, (self.path, self.again)):
-                path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    path.unlink()
 
 
 def start(tx: Connection, sender: str) -> None:
