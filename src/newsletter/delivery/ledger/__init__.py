@@ -28,6 +28,7 @@ from newsletter.delivery.ledger.opening import AlreadySent, Opened, Refused, Rul
 from newsletter.delivery.ledger.recovery import (
     LEASE,
     Recovered,
+    crowd,
     doubt_everything,
     give_up,
     is_overtaken,
@@ -60,6 +61,7 @@ __all__ = [
     "claim",
     "clock",
     "close",
+    "crowd",
     "doubt_everything",
     "exchange",
     "exclude",
