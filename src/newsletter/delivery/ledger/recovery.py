@@ -146,6 +146,11 @@ def recover(
     return Recovered(back, in_doubt)
 
 
+def recover_here(tx: Connection, now: dt.datetime) -> Recovered:
+    """`recover`, as this process sees the others."""
+    return recover(tx, whereabouts.here(), now)
+
+
 def is_overtaken(
     tx: Connection,
     ours: Whereabouts,
