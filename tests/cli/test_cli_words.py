@@ -156,6 +156,22 @@ def test_check_looks_at_letters_feeds_and_frozen_bytes(
         assert str(where.relative_to(letter)) in ran.out
 
 
+def test_check_reads_the_body_of_a_letter_that_is_not_frozen(
+    letter: Path, newsletter: Newsletter
+) -> None:
+    (path,) = letter.glob("content/issues/*/letter.en.md")
+    path.write_text(
+        path.read_text("utf-8").replace("subject:", "subjct:")
+        + "\n[x](article:nothing)\n\n![A bud](images/nothing.svg)\n\n<div>x</div>\n",
+        "utf-8",
+    )
+
+    ran = newsletter("check", "--format", "json")
+
+    codes = [each["code"] for each in json.loads(ran.out)["findings"]]
+    assert codes == ["NL202", "NL201", "NL224", "NL222", "NL226"]
+
+
 def test_check_of_one_file_shows_that_file_alone(letter: Path, newsletter: Newsletter) -> None:
     newsletter("new", "article", "One")
     file = letter / "content/articles/one.en.md"

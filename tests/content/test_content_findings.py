@@ -166,13 +166,103 @@ def test_everything_wrong_in_every_file_is_told_at_once(
         },
     )
 
-    assert sorted(finding.code for finding in findings) == ["NL201", "NL202", "NL213", "NL213"]
-    assert [finding.where.path for finding in findings if finding.where] == [
-        "content/articles/a.en.md",
-        "content/articles/a.en.md",
-        "content/articles/b.en.md",
-        "content/pages/c.en.md",
+    assert [(one.where.path, one.code) for one in findings if one.where] == [
+        ("content/articles/a.en.md", "NL201"),
+        ("content/articles/a.en.md", "NL213"),
+        ("content/articles/b.en.md", "NL202"),
+        ("content/pages/c.en.md", "NL213"),
+        ("content/pages/c.en.md", "NL224"),
     ]
+
+
+BAD_BODY = """\
+# One
+
+[x](nothing.en.md) ![](images/no.svg) [^1]
+
+::: box
+:::
+"""
+BAD = ["NL240", "NL224", "NL223", "NL222", "NL220", "NL227"]
+"""What is wrong with BAD_BODY, line by line."""
+
+
+@pytest.mark.parametrize(
+    ("front", "code"),
+    [
+        ("title: [a]\nsummary: S\npublished: 2026-11-01\nreview: pending\n", "NL203"),
+        ('title: "Cells\nsummary: S\n', "NL205"),
+        (None, "NL207"),
+    ],
+)
+@pytest.mark.parametrize("folder", ["articles", "pages"])
+def test_an_error_above_a_text_hides_nothing_below_it(
+    publication: Make, now: dt.datetime, folder: str, front: str | None, code: str
+) -> None:
+    above = "" if front is None else f"---\n{front}---\n"
+    if folder == "pages":
+        above = above.replace("published: 2026-11-01\nreview: pending\n", "")
+
+    findings = found(publication, now, {f"content/{folder}/a.en.md": above + BAD_BODY})
+
+    assert sorted(one.code for one in findings) == sorted([code, *BAD])
+    assert all(one.where and one.where.line for one in findings)
+
+
+def test_what_is_cited_is_not_called_missing_while_the_front_matter_cannot_be_read(
+    publication: Make, now: dt.datetime
+) -> None:
+    listed = "references:\n  - key: smith2024\n    title: A study"
+
+    torn = found(
+        publication,
+        now,
+        {"content/articles/a.en.md": article(listed, body="[@smith2024] [@smith] [@jones]")},
+    )
+
+    assert [one.code for one in torn] == ["NL203", "NL220", "NL220"]
+    assert [one.where.width for one in torn[1:] if one.where] == [len("@smith"), len("@jones")]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        article(drop="title"),
+        GOOD.replace("title: Cells", 'title: "Cells'),
+        "---\ntitle: Endless\n",
+        GOOD.encode() + b"\xe9",
+        GOOD + "\0",
+        b"x" * 1024 * 1025,
+    ],
+)
+def test_a_link_to_a_text_with_an_error_is_no_second_error(
+    publication: Make, now: dt.datetime, broken: str | bytes
+) -> None:
+    link = article(body="[x](cells.en.md) [y](article:cells@ru) [z](/ru/articles/cells/)")
+    original = "translation_of: " + "1" * 64
+
+    findings = found(
+        publication,
+        now,
+        {
+            "content/articles/a.en.md": link,
+            "content/articles/cells.en.md": broken,
+            "content/articles/cells.ru.md": article(original),
+        },
+    )
+
+    assert {one.where.path for one in findings if one.where and one.level is Level.ERROR} == {
+        "content/articles/cells.en.md"
+    }
+
+
+def test_a_topic_with_an_error_is_still_a_topic(publication: Make, now: dt.datetime) -> None:
+    files = {
+        "content/topics.toml": '[cells]\nde = "Zellen"\n',
+        "content/articles/a.en.md": article("topics: [cells]"),
+    }
+
+    only(found(publication, now, files), "NL202")
 
 
 def test_bytes_that_are_not_utf_8_are_shown_where_they_stand(
@@ -533,6 +623,18 @@ def test_a_letter_missing_in_one_language_is_told(publication: Make) -> None:
 
     assert [finding.code for finding in problem.value.findings] == ["NL232"]
     assert "letter.de.md" in problem.value.findings[0].help
+
+
+@pytest.mark.parametrize("front", ["subject: [a]\npreheader: P\n", 'subject: "S\n', None])
+def test_an_error_above_a_letter_hides_nothing_below_it(
+    publication: Make, front: str | None
+) -> None:
+    above = "" if front is None else f"---\n{front}---\n"
+    settings = publication({"content/issues/2026-12/letter.en.md": above + BAD_BODY})
+
+    findings = letters.gather(settings, "2026-12").findings
+
+    assert {"NL220", "NL223", "NL227", "NL240"} < {one.code for one in findings}
 
 
 def test_an_empty_consent_wording_is_told(publication: Make, now: dt.datetime) -> None:

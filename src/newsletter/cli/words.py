@@ -143,14 +143,14 @@ def _everything(settings: Settings, progress: Progress) -> tuple[Catalogue | Non
 
     catalogue = None
     found: list[Finding] = []
+    periods = dict.fromkeys(path.parent.name for path in months.open_letters(settings))
+    written = [letters.gather(settings, period) for period in periods]
     try:
-        catalogue = content.load(settings, now(), progress=progress)
+        catalogue = content.load(settings, now(), letters=written, progress=progress)
         found += catalogue.warnings
     except Findings as wrong:
         found += wrong.findings
-    periods = dict.fromkeys(path.parent.name for path in months.open_letters(settings))
     looks: list[Callable[[], object]] = [
-        *(partial(letters.load, settings, period) for period in periods),
         partial(feeds.load, settings),
         *(partial(frozen.load, settings, period) for period in frozen.periods(settings)),
         *(partial(corrections.load, settings, str(each)) for each in frozen.periods(settings)),

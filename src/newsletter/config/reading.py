@@ -25,7 +25,7 @@ def load(root: Path) -> Settings:
     root = root.resolve()
     file = root / FILE_NAME
     try:
-        source = read_file(file).decode("utf-8")
+        source = read_file(file).decode("utf-8-sig")
     except FileNotFoundError:
         raise CouldNotRun(
             Finding(

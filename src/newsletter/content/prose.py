@@ -73,16 +73,18 @@ def parse(
     *,
     source: Source,
     references: Sequence[Reference] = (),
+    unread: str = "",
     language: str = "en",
     emergency: str = EVERYWHERE,
 ) -> Prose:
     """Parse Markdown once. Nothing is raised for what an editor wrote; see `Prose.findings`.
 
     `source` gives the findings their file and line. `references` are those the
-    body may cite. `language` chooses the words of headings the program adds.
-    `emergency` is the number that {emergency} stands for.
+    body may cite. `unread` is a front matter that has an error: what is cited and
+    stands somewhere in it is not called missing. `language` chooses the words of
+    headings the program adds. `emergency` is the number that {emergency} stands for.
     """
-    return _Parse(body, source, references, language, emergency).run()
+    return _Parse(body, source, references, unread, language, emergency).run()
 
 
 class _Parse:
@@ -93,6 +95,7 @@ class _Parse:
         body: str,
         source: Source,
         references: Sequence[Reference],
+        unread: str,
         language: str,
         emergency: str,
     ) -> None:
@@ -100,7 +103,7 @@ class _Parse:
         self.language = Language(language, "site")
         self.emergency = emergency
         self.telling = Telling(body, source)
-        self.walk = Walk(self.telling, references, self.language)
+        self.walk = Walk(self.telling, references, unread, self.language)
         self.markup = _markup()
         self.prices: list[tuple[ET.Element, Block]] = []
 

@@ -21,7 +21,7 @@ def read(root: Path, languages: tuple[str, ...]) -> tuple[Topics, list[Finding]]
     if not file.exists():
         return {}, []
     try:
-        source = read_file(file).decode("utf-8")
+        source = read_file(file).decode("utf-8-sig")
         tables = tomllib.loads(source)
     except (OSError, UnicodeDecodeError) as error:
         help_text = "it must be UTF-8, and this account must be allowed to read it"
@@ -94,7 +94,6 @@ def read(root: Path, languages: tuple[str, ...]) -> tuple[Topics, list[Finding]]
                     f'add {languages[0]} = "..."',
                 )
             )
-            continue
         topics[name] = {
             language: str(word).strip() for language, word in names.items() if isinstance(word, str)
         }

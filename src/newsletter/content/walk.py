@@ -24,13 +24,15 @@ class Walk:
     """Walks one tree and remembers what it met.
 
     `defined` are the notes' bodies by name, before they have a number.
+    `unread` may hold references that could not be read.
     """
 
     def __init__(
-        self, telling: Telling, references: Sequence[Reference], language: Language
+        self, telling: Telling, references: Sequence[Reference], unread: str, language: Language
     ) -> None:
         self.telling = telling
         self.references = {reference.key: reference for reference in references}
+        self.unread = unread
         self.language = language
         self.defined: dict[str, ET.Element] = {}
         self.ids: set[str] = set()
@@ -144,6 +146,8 @@ class Walk:
         ]
         mark.text = None
         for key in keys:
+            if key not in self.references and self._may_be_a_reference(key):
+                continue
             if key not in self.references:
                 self.telling.at(
                     "NL220",
@@ -168,6 +172,10 @@ class Walk:
                 },
             )
             link.text = number
+
+    def _may_be_a_reference(self, key: str) -> bool:
+        """Whether the key stands in the front matter that could not be read whole."""
+        return bool(re.search(rf"(?<![\w.:-]){re.escape(key)}(?![\w.-])", self.unread))
 
     def _note(self, mark: ET.Element) -> None:
         name = mark.attrib.pop("note")
