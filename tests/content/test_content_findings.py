@@ -690,3 +690,65 @@ def test_an_old_address_of_the_articles_own_is_kept(
     files = {"content/articles/cells.en.md": article(f"aliases: [{alias}]")}
 
     assert found(publication, now, files) == []
+
+
+TABLE = "| week | water |\n|---|--:|\n| 1 | 200 |\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "column", "width"),
+    [
+        (TABLE + "| 2 | 250 | 300 |\n", 10, 13, 3),
+        (TABLE + "| 2 | 250 |  300 | or more |\n", 10, 14, 13),
+        (f"{TABLE}\nWords.\n\n{TABLE}| 2 | 250 | then `a|b`\n", 16, 13, 10),
+        ("a | b\n--|--\n1 | 2 | 3\n", 9, 9, 1),
+        ("a | b\n--|--\n| 1 | 2 |\n", 9, 7, 1),
+        ("| a |\n|---|\n| 1 | 2 |\n", 9, 7, 1),
+        ("> | a | b |\n> |---|---|\n> | 1 | 2 | 3 |\n", 9, 13, 1),
+        ("- One\n\n    | a | b |\n    |---|---|\n    | 1 | 2 | 3 |\n", 11, 15, 1),
+        ("::: note\n| a | b |\n|---|---|\n| 1 | 2 | 3 |\n:::\n", 10, 11, 1),
+        (
+            "Words.[^1]\n\n[^1]: Note\n\n    | a | b |\n    |---|---|\n    | 1 | 2 | 3 |\n",
+            13,
+            15,
+            1,
+        ),
+        ("| a | b |\n|---|---|\n| {emergency} | 2 | 3 |\n", 9, 1, 23),
+        ("| a | b |\n|---|---|\n| 1\t| 2 | 3 |\n", 9, 1, 13),
+    ],
+)
+def test_a_row_with_a_cell_too_many_is_shown_where_it_would_be_cut(
+    publication: Make, now: dt.datetime, body: str, line: int, column: int, width: int
+) -> None:
+    text = article(body=body)
+
+    finding = only(found(publication, now, {"content/articles/a.en.md": text}), "NL244")
+
+    assert finding.where is not None
+    assert finding.level is Level.ERROR
+    assert (finding.where.line, finding.where.column, finding.where.width) == (line, column, width)
+    assert finding.where.text == text.split("\n")[line - 1]
+
+
+def test_each_row_with_a_cell_too_many_is_told_once(publication: Make, now: dt.datetime) -> None:
+    row = "| 2 | 250 | 300 |\n"
+    body = f"| a | b | c |\n|---|---|---|\n{row}\n{TABLE}{row}{row}\n{TABLE}{row}"
+
+    findings = found(publication, now, {"content/articles/a.en.md": article(body=body)})
+
+    assert [(one.code, one.where.line) for one in findings if one.where] == [
+        ("NL244", 14),
+        ("NL244", 15),
+        ("NL244", 20),
+    ]
+
+
+@pytest.mark.parametrize(
+    "row", ["| 2 |", "| 2 | 250 | |", r"| 2 | 250 \| 300 |", "| 2 | `250 | 300` |", "| 2 | 250 ||"]
+)
+def test_a_row_that_loses_nothing_is_left_alone(
+    publication: Make, now: dt.datetime, row: str
+) -> None:
+    text = article(body=f"{TABLE}{row}\n")
+
+    assert found(publication, now, {"content/articles/a.en.md": text}) == []

@@ -28,6 +28,15 @@ class Telling:
             level = Level.WARNING
         self.findings.append(Finding(code, what, where, "", advice, level))
 
+    def place(
+        self, code: str, what: str, place: tuple[int, int, int], label: str, advice: str
+    ) -> None:
+        """An error at (line, column, width)."""
+        line, column, width = place
+        text = self.body.split("\n")[line - 1]
+        where = Where(self.source.path, self.source.body_line + line - 1, column, width, text)
+        self.findings.append(Finding(code, what, where, label, advice))
+
     def at(
         self,
         code: str,
