@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from newsletter.delivery.outcome import Transport
     from newsletter.delivery.press import Press
     from newsletter.delivery.tempo import Tempo
+    from newsletter.flows.foretell import Ground
     from newsletter.flows.parts import Parts
     from newsletter.schedule.witness import Witness
     from newsletter.store import Store
@@ -113,6 +114,20 @@ class House:
             self.environ, publication=self.settings.root, database=self.database
         )
 
+    def try_key(self) -> None:
+        """Raises CouldNotRun where `vault` would; nothing is made, in the database or beside it."""
+        from newsletter.subscribers import keyring
+
+        key = self.key
+        if self.is_begun:
+            with self.store.read() as tx:
+                keyring.opened(tx, key)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether there is a database. To open one that is not there makes it."""
+        return self.database is None or self.database.exists()
+
     @cached_property
     def vault(self) -> Vault:
         """The way to addresses. Asks for the key before the database is touched."""
@@ -156,6 +171,22 @@ class House:
             self.journal,
         )
 
+    @property
+    def ground(self) -> Ground:
+        """What is asked before a send, and changed by nobody who asks."""
+        from newsletter.flows import reach
+        from newsletter.flows.foretell import Ground
+
+        return Ground(
+            settings=self.settings,
+            store=self.store if self.is_begun else None,
+            witness=self.witness,
+            now=self.clock(),
+            needs=(self.try_key, lambda: self.transport),
+            readable=reach.readable,
+            made=lambda path: (self.public / path.strip("/") / "index.html").is_file(),
+        )
+
     def complain(self, trouble: Exception) -> None:
         """What a tick meets again every minute is told once."""
         findings = trouble.findings if isinstance(trouble, Findings | CouldNotRun) else ()
@@ -180,7 +211,7 @@ class House:
         """Where every reader of `period` stands; None when it was not opened. Makes no database."""
         from newsletter.delivery.ledger import sums
 
-        if self.database is not None and not self.database.exists():
+        if not self.is_begun:
             return None
         with self.store.read() as tx:
             return sums(tx, period)

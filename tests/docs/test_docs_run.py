@@ -58,7 +58,7 @@ def test_every_block_of_the_tutorial_runs_in_its_order(tmp_path: Path) -> None:
     assert "states: pending <5" in ran.stdout
     assert "1 imported · 1 refused" in ran.stderr
     assert "readers.csv:3" in ran.stderr
-    assert "to 1 readers (en 1)" in ran.stdout
+    assert "to 1 reader (en 1)" in ran.stdout
 
 
 def test_every_link_of_the_documentation_leads_somewhere() -> None:

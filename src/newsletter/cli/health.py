@@ -121,7 +121,7 @@ def _site(house: House) -> Seen:
 
 
 def _nobody(house: House) -> bool:
-    return house.database is not None and not house.database.exists()
+    return not house.is_begun
 
 
 def _database(house: House) -> Seen:
