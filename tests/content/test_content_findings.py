@@ -641,6 +641,15 @@ def test_an_empty_consent_wording_is_told(publication: Make, now: dt.datetime) -
     only(found(publication, now, {"content/consent/en/1.md": " \n"}), "NL233")
 
 
+def test_the_tenth_wording_is_younger_than_the_ninth(publication: Make, now: dt.datetime) -> None:
+    names = ["10", "9", "2026-11-01", "1"]
+    files: dict[str, str | bytes] = {f"content/consent/en/{name}.md": f"{name}\n" for name in names}
+
+    catalogue = content.load(publication(files), now)
+
+    assert [each.version for each in catalogue.wordings["en"]] == ["1", "9", "10", "2026-11-01"]
+
+
 @pytest.mark.parametrize(
     "alias",
     [

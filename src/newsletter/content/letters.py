@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from newsletter.config import Settings
@@ -12,7 +13,7 @@ from newsletter.content.fields import Fields
 from newsletter.content.model import Letter, Pick
 from newsletter.content.reading import Reading
 from newsletter.content.source import Text
-from newsletter.errors import Finding, Findings, Level, Where
+from newsletter.errors import Finding, Findings, Level, Where, did_you_mean
 
 _NEVER = dt.date(1, 1, 1)
 _URL = re.compile(r"https?://[^\s/?#]+\S*")
@@ -53,6 +54,7 @@ def gather(settings: Settings, period: str) -> Gathered:
     readings: dict[str, Reading] = {}
     findings: list[Finding] = []
     zone = str(settings.publication.time_zone)
+    findings += _strays(settings, period)
     for language in settings.publication.languages:
         name = path(period, language)
         file = settings.root / name
@@ -82,6 +84,21 @@ def gather(settings: Settings, period: str) -> Gathered:
             letters[language] = letter
             readings[name] = body
     return Gathered(letters, readings, tuple(findings))
+
+
+def _strays(settings: Settings, period: str) -> Iterator[Finding]:
+    """NL212 for a letter that no language of the publication will ever show."""
+    languages = settings.publication.languages
+    for file in sorted((settings.root / "content/issues" / period).glob("letter*.md")):
+        tag = file.name.removeprefix("letter.").removesuffix(".md")
+        if tag not in languages:
+            yield Finding(
+                "NL212",
+                f"{file.name} is no letter in a language of this publication",
+                Where(f"content/issues/{period}/{file.name}"),
+                help=did_you_mean(tag, languages)
+                or f"take it away, or add the language to `languages` in newsletter.toml (now {', '.join(languages)})",
+            )
 
 
 def read(text: Text, period: str, language: str) -> tuple[Letter, list[Finding]]:

@@ -43,6 +43,12 @@ class Gathered:
     letters: tuple[Letter, ...] = ()
 
 
+def named(root: Path, kind: str) -> set[tuple[str, str]]:
+    """(id, language) of each file of `kind` ("articles", "pages"), by its name; whether it can be read is not asked."""
+    found = [_NAME.fullmatch(file) for file in _names(root / "content" / kind, root, [])]
+    return {(name["id"], name["language"]) for name in found if name}
+
+
 def gather(
     settings: Settings,
     *,
