@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -99,12 +100,24 @@ class House:
         """The database, its tables brought to this program's version."""
         from newsletter.store import open_store
 
-        file = self.database
-        beside = self.settings.path(self.settings.store.witness).parent
-        url = f"{SQLITE}{file}" if file else self.settings.store.url
-        store = open_store(url, beside, self.mirror)
+        store = open_store(self._url, self._beside, self.mirror)
         store.migrate()
         return store
+
+    def store_anew(self) -> AbstractContextManager[Store]:
+        """The database for whoever fills it: there when that has ended well, else as it was (`store.anew`)."""
+        from newsletter.store.anew import anew
+
+        return anew(self._url, self.database, self._beside, self.mirror)
+
+    @property
+    def _url(self) -> str:
+        file = self.database
+        return f"{SQLITE}{file}" if file else self.settings.store.url
+
+    @property
+    def _beside(self) -> Path:
+        return self.settings.path(self.settings.store.witness).parent
 
     @cached_property
     def key(self) -> RootKey:

@@ -162,6 +162,7 @@ def test_restore_names_the_file_that_is_not_there(
     assert ran.code == 2
     assert "error[NL815]: there is no such file" in ran.err
     assert f"/{absent}\n" in ran.err
+    assert not list((letter / "subscribers").glob("*newsletter.db*"))
 
 
 def test_a_restored_store_sends_nothing_until_it_is_adopted(

@@ -10,6 +10,7 @@ not in it: whoever wants to read one needs both.
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import os
 import secrets
 import zlib
@@ -27,6 +28,7 @@ from newsletter.store import dump
 from newsletter.store.engine import Store
 
 Progress = Callable[[int, int, str], None]
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ def read_into(
         CouldNotRun: NL801 from a newer program, NL813 age is not installed,
             NL814 somebody is in the store, NL815 the backup does not open with
             this identity, or is damaged or cut off.
+        OSError: the disk that it is unpacked on is full.
     """
     age = _age()
     if not dump.is_empty(tx):
@@ -115,6 +118,8 @@ def read_into(
         with path.open("rb") as file:
             return dump.load(tx, _lines(age, file, secret, progress))
     except (OSError, ValueError, zlib.error, age.DecryptError, dump.Damaged) as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise  # the backup is innocent
         raise CouldNotRun(
             Finding(
                 "NL815",
@@ -180,7 +185,13 @@ def _lines(age: Any, file: Any, secret: Any, progress: Progress | None) -> Itera
     # age's stream is pushed, the load pulls: a nameless temporary file stands
     # between them. What lies in it is the dump: addresses sealed, keys wrapped.
     with tempfile.TemporaryFile() as between:
-        age.decrypt_io(file, between, [secret])
+        try:
+            age.decrypt_io(file, between, [secret])
+        except age.DecryptError as error:
+            # While it reads the first block, age makes an error of its own of whatever is raised.
+            if str(error).startswith(KeyboardInterrupt.__name__):
+                raise KeyboardInterrupt from None
+            raise
         total = between.tell()
         between.seek(0)
         unpacker = zlib.decompressobj()
