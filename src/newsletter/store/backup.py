@@ -40,6 +40,18 @@ class Backup:
     size: int
 
 
+def new_identity(now: dt.datetime) -> tuple[bytes, str]:
+    """A key pair for backups: the secret half as a file that `age` reads too, and the public half ("age1...").
+
+    Raises:
+        CouldNotRun: NL813, age is not installed.
+    """
+    secret = _age().x25519.Identity.generate()
+    recipient = str(secret.to_public())
+    made = now.replace(microsecond=0).isoformat()
+    return f"# created: {made}\n# public key: {recipient}\n{secret}\n".encode(), recipient
+
+
 def write(
     store: Store,
     path: Path,
@@ -227,8 +239,8 @@ def _recipients(age: Any, recipients: Sequence[str]) -> list[Any]:
             Finding(
                 "NL810",
                 "nobody could read the backup: no recipient is named",
-                help='make a key with `age-keygen` on another machine and write `recipients = ["age1..."]`'
-                " under [backup]",
+                help="make a key with `newsletter key new --backup FILE` and write what it prints"
+                ' as `recipients = ["age1..."]` under [backup]',
             )
         )
     keys = []
@@ -240,14 +252,14 @@ def _recipients(age: Any, recipients: Sequence[str]) -> list[Any]:
                 Finding(
                     "NL811",
                     f"recipient {number} under [backup] is no age public key",
-                    help="it begins with `age1`; the line `# public key:` of `age-keygen` has it",
+                    help="it begins with `age1`; the line `# public key:` of the identity's file has it",
                 )
             ) from error
     return keys
 
 
 def _identity(age: Any, path: Path) -> Any:
-    """The secret key in the file `age-keygen` made: the one line that is no comment."""
+    """The secret key in the file of `new_identity`, or of `age-keygen`: the one line that is no comment."""
     for line in path.read_text("ascii").splitlines():
         if line.startswith("AGE-SECRET-KEY-"):
             try:
