@@ -314,7 +314,8 @@ class House:
                 next_issue=self.next_issue,
                 clock=self.clock,
                 templates=tuple(resources.templates("web", settings.root)),
-                tokens=self._tokens(),
+                tokens=self._of_the_site("tokens.css"),
+                icon=self._of_the_site("icon.svg"),
                 site=self.public,
                 privacy=self._privacy_pages(),
                 unconfirmed=dt.timedelta(hours=settings.retention.unconfirmed_hours),
@@ -323,11 +324,9 @@ class House:
             )
         )
 
-    def _tokens(self) -> Path:
-        """The site's colours and sizes, the publication's own file first."""
-        found = (
-            folder / "tokens.css" for folder in resources.templates("site", self.settings.root)
-        )
+    def _of_the_site(self, name: str) -> Path:
+        """A file of the site's look that the forms share, the publication's own first."""
+        found = (folder / name for folder in resources.templates("site", self.settings.root))
         return next(file for file in found if file.is_file())
 
     def _privacy_pages(self) -> dict[str, str]:

@@ -4,7 +4,7 @@
     /confirm/TOKEN   GET page, POST confirm       /preferences/TOKEN  GET page, POST change
     /data       GET form, POST ask for a link     /data/TOKEN         GET page, POST show, erase
     /hooks/sendgrid  POST signed events, where they are configured
-    /challenge  GET a sum for the sign-up form    /forms/...          the forms' own style, script
+    /challenge  GET a sum for the sign-up form    /forms/...          the forms' own style, script, icon
     everything else: the site's folder, GET only
 
 No GET changes anything. No answer sets a cookie, none is redirected to another
@@ -90,12 +90,16 @@ def _routes(parts: WebParts, pages: Pages) -> list[BaseRoute]:
     async def style(request: Request) -> Response:
         return Response(pages.style, media_type="text/css", headers={"Cache-Control": FOR_EVER})
 
+    async def icon(request: Request) -> Response:
+        return Response(pages.icon, media_type="image/svg+xml", headers={"Cache-Control": FOR_EVER})
+
     async def script(request: Request) -> Response:
         # The site's pages name it too, so its name has no hash and it is asked for again.
         headers = {"Cache-Control": "public, max-age=3600"}
         return Response(pages.script, media_type="text/javascript", headers=headers)
 
     routes.append(Route(pages.style_path, style))
+    routes.append(Route(pages.icon_path, icon))
     routes.append(Route(pages.script_path, script))
     routes.append(Route(f"{base}/challenge", subscribe.challenge))
     if parts.sendgrid is not None:
