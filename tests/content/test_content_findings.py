@@ -761,3 +761,90 @@ def test_a_row_that_loses_nothing_is_left_alone(
     text = article(body=f"{TABLE}{row}\n")
 
     assert found(publication, now, {"content/articles/a.en.md": text}) == []
+
+
+def test_what_stands_wrong_twice_is_shown_at_both_places(
+    publication: Make, now: dt.datetime
+) -> None:
+    body = "[x](javascript:a) [@no]\n\nWords. [x](javascript:a)\n\n[@no] [@no]\n"
+
+    findings = found(publication, now, {"content/articles/a.en.md": article(body=body)})
+
+    assert [(one.code, one.where.line, one.where.column) for one in findings if one.where] == [
+        ("NL224", 7, 5),
+        ("NL220", 7, 20),
+        ("NL224", 9, 12),
+        ("NL220", 11, 2),
+        ("NL220", 11, 8),
+    ]
+
+
+def test_of_what_is_wrong_without_end_the_first_are_shown_and_the_rest_counted(
+    publication: Make, now: dt.datetime
+) -> None:
+    body = "".join(f"![](images/a.svg) {n}\n\n" for n in range(1000))
+
+    findings = found(
+        publication,
+        now,
+        {"content/articles/a.en.md": article(body=body), "content/images/a.svg": SVG},
+    )
+
+    assert {one.code for one in findings} == {"NL223"}
+    assert len(findings) == 51
+    assert sum("950 more of this kind" in one.what for one in findings) == 1
+
+
+def test_of_a_long_line_the_part_around_the_place_is_kept(
+    publication: Make, now: dt.datetime
+) -> None:
+    body = "word " * 40_000 + "[x](nowhere.en.md) " + "word " * 40_000 + "\n"
+
+    finding = only(
+        found(publication, now, {"content/articles/a.en.md": article(body=body)}), "NL224"
+    )
+
+    assert finding.where is not None
+    assert finding.where.text is not None
+    at = finding.where
+    assert at.column == 200_005
+    assert len(at.text) == 200
+    assert at.text[at.column - at.begins :].startswith("nowhere.en.md) word")
+    assert (at.text[0], at.text[-1]) == ("…", "…")
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["/dev/zero", "topics.toml", "nowhere", b"\xff", b"a = " + b"[" * 20_000, b"a = 1\n\0"],
+)
+def test_a_list_of_topics_that_cannot_be_read_is_told(
+    publication: Make, now: dt.datetime, hostile: str | bytes
+) -> None:
+    settings = publication({"content/articles/a.en.md": GOOD})
+    file = settings.root / "content/topics.toml"
+    if isinstance(hostile, bytes):
+        file.write_bytes(hostile)
+    else:
+        file.symlink_to(hostile)
+
+    with pytest.raises(Findings) as problem:
+        content.load(settings, now)
+
+    assert [one.code for one in problem.value.findings] in (["NL200"], ["NL217"])
+
+
+@pytest.mark.parametrize("hostile", ["articles", "nowhere", None])
+def test_a_folder_of_texts_that_is_none_is_told(
+    publication: Make, now: dt.datetime, hostile: str | None
+) -> None:
+    settings = publication({"content/pages/a.en.md": "---\ntitle: P\n---\n"})
+    folder = settings.root / "content/articles"
+    if hostile is None:
+        folder.write_text("a file")
+    else:
+        folder.symlink_to(hostile)
+
+    with pytest.raises(Findings) as problem:
+        content.load(settings, now)
+
+    assert [one.code for one in problem.value.findings] == ["NL200"]

@@ -77,6 +77,17 @@ def test_a_line_that_is_no_toml_is_shown_with_its_column(publication: Make) -> N
     assert (str(found.where), found.where.text) == ("content/feeds.toml:7:11", 'path = "b"')
 
 
+def test_a_file_that_would_break_its_reader_is_told(publication: Make) -> None:
+    assert codes(publication, "a = " + "[" * 20_000)[0][0] == "NL400"
+    assert codes(publication, "a = '" + "x" * 1_100_000 + "'\n")[0][0] == "NL400"
+    settings = publication()
+    (settings.root / "content/feeds.toml").unlink()
+    (settings.root / "content/feeds.toml").symlink_to("nowhere")
+    with pytest.raises(Findings) as caught:
+        feeds.load(settings)
+    assert caught.value.findings[0].code == "NL400"
+
+
 @pytest.mark.parametrize("toml", ["feed = [1]\n", "feed = [[]]\n", 'feed = ["a", {id = "b"}]\n'])
 def test_a_list_of_what_is_no_table_is_told(publication: Make, toml: str) -> None:
     assert codes(publication, toml) == [("NL402", 1, "write [[feed]], with two brackets")]

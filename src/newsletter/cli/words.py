@@ -147,7 +147,13 @@ def _everything(settings: Settings, progress: Progress) -> tuple[Catalogue | Non
     periods = dict.fromkeys(path.parent.name for path in months.open_letters(settings))
     written = [letters.gather(settings, period) for period in periods]
     try:
-        catalogue = content.load(settings, now(), letters=written, progress=progress)
+        catalogue = content.load(
+            settings,
+            now(),
+            letters=written,
+            jobs=len(os.sched_getaffinity(0)),
+            progress=progress,
+        )
         found += catalogue.warnings
     except Findings as wrong:
         found += wrong.findings

@@ -69,6 +69,12 @@ def _markup() -> Markup:
     return _local.markup  # type: ignore[no-any-return]
 
 
+def _forget_markup() -> None:
+    """One that was broken off in the middle remembers where it was, and would read the next text wrongly."""
+    if hasattr(_local, "markup"):
+        del _local.markup
+
+
 def parse(
     body: str,
     *,
@@ -85,7 +91,11 @@ def parse(
     stands somewhere in it is not called missing. `language` chooses the words of
     headings the program adds. `emergency` is the number that {emergency} stands for.
     """
-    return _Parse(body, source, references, unread, language, emergency).run()
+    try:
+        return _Parse(body, source, references, unread, language, emergency).run()
+    except BaseException:
+        _forget_markup()
+        raise
 
 
 class _Parse:
@@ -115,6 +125,7 @@ class _Parse:
         try:
             self._build(root)
         except RecursionError:
+            _forget_markup()
             root = ET.Element("div")
             self.telling.tell(
                 "NL229",
@@ -131,7 +142,7 @@ class _Parse:
         return Prose(
             root=root,
             fragment=serial.fragment(root, self.language.gettext("Table")),
-            findings=tuple(self.telling.findings),
+            findings=self.telling.findings,
             contents=tuple(walk.contents),
             links=tuple(dict.fromkeys(walk.links)),
             pictures=tuple(dict.fromkeys(walk.pictures)),
@@ -158,8 +169,9 @@ class _Parse:
         self._add_up()
         if outline.abbreviations:
             abbreviations.mark(root, outline.abbreviations)
+        used = set(self.walk.notes)
         for name in outline.footnotes:
-            if name not in self.walk.notes:
+            if name not in used:
                 self.telling.at(
                     "NL221",
                     f"the footnote [^{name}] is never used",
@@ -251,7 +263,7 @@ class _Parse:
         """NL244 for each row of a table that has more cells than the table has columns."""
         if not self.spills:
             return
-        written = self.body.split("\n")
+        written = self.telling.lines
         lines = [plain(line).replace(EMERGENCY, self._call()) for line in written]
         told: set[int] = set()
         for line, spill in self.spills:

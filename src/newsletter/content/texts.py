@@ -127,10 +127,15 @@ def _made(work: list[Job], jobs: int) -> Iterator[tuple[bytes, bytes]]:
 
 def _names(folder: Path, root: Path, findings: list[Finding]) -> Iterator[str]:
     """Names of the Markdown files of a folder, in order; what is something else is told."""
+    name = folder.relative_to(root).as_posix()
     if not folder.is_dir():
+        if os.path.lexists(folder):  # a file, or a link that leads nowhere
+            findings.append(
+                Finding("NL200", f"{name} is not a folder", Where(name), help="make it one")
+            )
         return
     if source.leads_out(root, folder):
-        findings.append(source.out_of_content(folder.relative_to(root).as_posix()))
+        findings.append(source.out_of_content(name))
         return
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries)

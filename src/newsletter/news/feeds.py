@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
-from newsletter import files
+from newsletter import files, toml
 from newsletter.config import Settings
 from newsletter.errors import Finding, Findings, Where, did_you_mean
 from newsletter.news.clean import link
@@ -25,16 +26,16 @@ def load(settings: Settings) -> tuple[Feed, ...]:
     """
     file = settings.path(settings.news.feeds)
     name = settings.news.feeds
+    if not os.path.lexists(file):
+        return ()
     try:
         source = files.read_file(file).decode("utf-8-sig")
-    except FileNotFoundError:
-        return ()
     except (OSError, UnicodeDecodeError) as error:
         help_text = "it must be UTF-8, and this account must be allowed to read it"
-        what = f"{name} cannot be read: {error}"
+        what = f"{name} cannot be read: {getattr(error, 'strerror', error)}"
         raise Findings([Finding("NL400", what, Where(name), help=help_text)]) from error
     try:
-        tables = tomllib.loads(source)
+        tables = toml.loads(source)
     except tomllib.TOMLDecodeError as error:
         what = f"{name} is not TOML: {str(error).split(' (at')[0]}"
         where, help_text = _place(name, source, str(error)), "each feed is a [[feed]] table"
