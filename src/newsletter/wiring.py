@@ -324,6 +324,19 @@ class House:
             )
         )
 
+    def site_app(self) -> Starlette:
+        """The built site alone: it asks for no key and opens no database."""
+        from newsletter.web.app import build_site
+
+        settings = self.settings
+        return build_site(
+            self.public,
+            settings.site_url,
+            settings.public_url,
+            settings.publication.languages,
+            settings.web.bind,
+        )
+
     def _of_the_site(self, name: str) -> Path:
         """A file of the site's look that the forms share, the publication's own first."""
         found = (folder / name for folder in resources.templates("site", self.settings.root))

@@ -181,11 +181,13 @@ def test_each_reader_gets_one_and_a_second_send_changes_nothing(
     foretold = newsletter("send", "--dry-run")
     first = newsletter("send", month)
     second = newsletter("send", month)
+    asked = newsletter("send", month, "--dry-run")
     [account] = json.loads(newsletter("status", month, "--json").out)["issues"]
 
     assert "to 7 readers (en 7)" in foretold.out
     assert (foretold.code, first.code, second.code) == (0, 0, 0)
     assert "nobody was sent anything now" in second.err
+    assert (asked.code, asked.err) == (0, "nobody would be sent anything: nobody waits\n")
     assert len({mail.recipients for mail in inbox.messages}) == len(inbox.messages) == 7
     assert (account["accepted"], account["exact"], account["state"]) == (7, True, "closed")
     assert newsletter("send", month, "--quiet").out == ""

@@ -223,8 +223,10 @@ def _foretell(desk: Desk, house: House, month: Period, *, early: bool) -> None:
     told = foretell(house.ground, month, early=early)
     if told.account is not None:
         data(describe(told.account, house.settings.publication.time_zone))
+        waiting = told.account.pending
         verb = "would not go on" if told.findings else "would go on"
-        desk.say(f"{verb}: {told.account.pending:,} wait; nobody else would be written to")
+        said = f"{verb}: {waiting:,} wait; nobody else would be written to"
+        desk.say(said if waiting else "nobody would be sent anything: nobody waits")
     if told.issue is not None:
         _describe(house.settings, told.issue, told.audience)
     if told.findings:

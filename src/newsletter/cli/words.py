@@ -130,7 +130,8 @@ def build(
         left = ", ".join(f"{count} {why}" for why, count in report.left_out.items())
         desk.say(f"left out: {left}")
     if not out:
-        desk.say("next: newsletter run   (look at it, with its forms)")
+        alone = "" if os.environ.get("NEWSLETTER_KEY_FILE") else " --site-only"
+        desk.say(f"next: newsletter run{alone}   (look at it{'' if alone else ', with its forms'})")
 
 
 def _everything(settings: Settings, progress: Progress) -> tuple[Catalogue | None, list[Finding]]:

@@ -84,11 +84,14 @@ def tell(
         stage = Stage(scratch, site, inbox, say)
         stage.newsletter("key", "new", str(scratch.key_file))
         # A session of its own: Ctrl-C is for the demo, which then ends the service in good order.
+        # Quiet: what it says of its month would stand in the middle of another sentence.
+        say("$ newsletter run --quiet &")
         service = subprocess.Popen(  # noqa: S603 - our own command line
-            stage.command("run"), env=stage.environment, start_new_session=True
+            stage.command("run", "--quiet"), env=stage.environment, start_new_session=True
         )
         try:
             _await(lambda: _answers(site), f"{site} does not answer", service)
+            say(f"  site and forms: {site}/")
             readers = _sign_up(stage)
             _import(stage)
             _issue(stage, now)

@@ -14,13 +14,14 @@ host, and no page but the data page shows anything of a person.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Scope
 
@@ -38,7 +39,7 @@ from newsletter.web.preferences import Preferences
 from newsletter.web.site import Site
 from newsletter.web.subscribe import Subscribe
 
-__all__ = ["WebParts", "build"]
+__all__ = ["WebParts", "build", "build_site"]
 
 _View = Callable[[Request], Awaitable[Response]]
 
@@ -70,6 +71,35 @@ def build(parts: WebParts) -> Starlette:
     # RFC 8058: the address in the mail is answered as it stands, never redirected.
     app.router.redirect_slashes = False
     return app
+
+
+CLOSED = "The forms are closed here: this server shows the site alone.\n"
+
+
+def build_site(
+    folder: Path, site_url: str, public_url: str, languages: tuple[str, ...], bind: str
+) -> Starlette:
+    """The built pages in `folder` and nothing else: no form, no reader, no key.
+
+    They may be asked for by the address of this machine too, `bind`.
+    """
+
+    def plain(status: int) -> Response:
+        return PlainTextResponse(CLOSED if status == 405 else "There is no such page.\n", status)
+
+    site = Site(folder, _path_of(site_url), public_url, languages, lambda _request: plain(404))
+    return Starlette(
+        routes=[Route("/{path:path}", site.answer)],
+        middleware=[
+            Middleware(
+                Gate,
+                hosts=hosts_of((public_url, site_url, f"http://{bind}")),
+                https=False,
+                wrong=lambda _scope, status: plain(status),
+            )
+        ],
+        exception_handlers={405: lambda _request, _error: plain(405)},
+    )
 
 
 def _routes(parts: WebParts, pages: Pages) -> list[BaseRoute]:
