@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -138,8 +138,15 @@ class House:
 
     @property
     def is_begun(self) -> bool:
-        """Whether there is a database. To open one that is not there makes it."""
-        return self.database is None or self.database.exists()
+        """Whether there is a database, with tables in it. To use `store` makes one that is not there."""
+        from newsletter.store import open_store, schema
+
+        if self.database is not None:
+            return self.database.exists()
+        if "store" in self.__dict__:
+            return True
+        with closing(open_store(self._url, self._beside, self.mirror)) as store, store.read() as tx:
+            return schema.version(tx) is not None
 
     @cached_property
     def vault(self) -> Vault:

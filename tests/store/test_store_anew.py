@@ -193,6 +193,22 @@ def test_an_empty_server_stays_empty(
         assert tx.scalar(sa.select(sa.func.count()).select_from(tables.suppressions)) == 20_000
 
 
+@pytest.mark.postgres
+def test_who_only_asks_makes_no_tables_on_a_server(publication: Make, empty_server: str) -> None:
+    house = House(publication(toml=f'{TOML}\n[store]\nurl = "{empty_server}"\n'))
+    engine = sa.create_engine(empty_server)
+
+    with house:
+        assert not house.is_begun
+        assert house.account("2026-12") is None
+        assert house.ground.store is None
+        with engine.connect() as connection:
+            assert sa.inspect(connection).get_table_names() == []
+        house.store.migrate()
+        assert house.is_begun
+    engine.dispose()
+
+
 @pytest.fixture
 def empty_server(postgres: str) -> Iterator[str]:
     """A database without a table."""

@@ -120,9 +120,13 @@ def _database(house: House) -> Seen:
 
     if _nobody(house):
         _insist_on_no_past(house)
-        return Seen("database", f"{house.database}: made with the first reader")
+        return Seen("database", f"{_where(house)}: made with the first reader")
     name = f"{house.database}" if house.database else house.store.dialect
     return Seen("database", name, tuple(health.check(house.store, house.database)))
+
+
+def _where(house: House) -> str:
+    return str(house.database or "the server's database")
 
 
 def _insist_on_no_past(house: House) -> None:
@@ -132,7 +136,7 @@ def _insist_on_no_past(house: House) -> None:
         raise CouldNotRun(
             Finding(
                 "NL702",
-                f"{house.database} is gone, and {seen.last} was sent from it",
+                f"{_where(house)} is gone, and {seen.last} was sent from it",
                 help="bring it back, or restore a backup; see [store] url",
             )
         )

@@ -72,7 +72,7 @@ def compose(settings: Settings, period: Period, *, shelf: Shelf | None = None) -
     except Findings as wrong:
         raise Findings([*wrong.findings, *gathered.findings]) from wrong
     if any(finding.level is Level.ERROR for finding in gathered.findings):
-        raise Findings(gathered.findings)
+        raise Findings(gathered.findings, f"Nothing was drafted for {period}.")
     letters = gathered.letters
     issue = assemble(period, as_of, catalogue, letters, frozen.manifests(settings))
     maker = _Maker(settings, issue, catalogue)
