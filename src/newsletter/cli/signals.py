@@ -50,6 +50,21 @@ def stopping(say: Callable[[str], None] = lambda words: None) -> Iterator[thread
             signal.signal(number, handler)
 
 
+@contextmanager
+def ended_as_by_ctrl_c() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise KeyboardInterrupt too, so that what was begun is taken back; main thread only."""
+
+    def answer(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, answer) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _after(ended: threading.Event, seconds: float, act: Callable[[], None]) -> None:
     """Do `act` when so much time is over and the work has not ended."""
 
