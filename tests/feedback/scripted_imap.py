@@ -52,7 +52,7 @@ class Imap:
         file = link.makefile("rwb")
         self._say(file, "* OK ready")
         while line := file.readline():
-            words = line.decode().strip()
+            words = line.decode("latin-1").strip()
             tag, _, command = words.partition(" ")
             self.seen.append(re.sub(r"(LOGIN \S+ ).*", r"\1...", command))
             if self.hang_up and command.startswith(self.hang_up):

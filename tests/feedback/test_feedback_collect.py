@@ -389,6 +389,12 @@ def test_a_server_that_is_away_or_silent_is_said(sqlite_sent: Sent, server: Imap
     assert "refused" in caught.value.findings[0].what
 
 
+def test_tls_to_a_port_that_speaks_none_is_said_in_words(sqlite_sent: Sent, server: Imap) -> None:
+    with pytest.raises(CouldNotRun) as caught:
+        pass_(sqlite_sent, ImapFolder(box(server, security="tls")))
+    assert "does not answer (TLS failed: wrong version number)" in caught.value.findings[0].what
+
+
 @pytest.mark.parametrize(("security", "at_once"), [("tls", True), ("starttls", False)])
 def test_a_server_with_a_good_certificate_is_read(
     sqlite_sent: Sent, tmp_path: Path, security: str, *, at_once: bool

@@ -191,6 +191,8 @@ def _plain(error: Exception) -> str:
             return "it is silent"
         case imaplib.IMAP4.abort():
             return "it hung up"
+        case ssl.SSLError(reason=str() as reason):
+            return f"TLS failed: {reason.replace('_', ' ').lower()}"
         case OSError(strerror=str() as words):
             return words
         case _:
