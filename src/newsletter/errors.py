@@ -102,12 +102,16 @@ class Findings(NewsletterError):
 
 
 class CouldNotRun(NewsletterError):
-    """Usage, configuration, key or port: nothing was tried. Carries a Finding for the same shape."""
+    """Usage, configuration, key or port. Carries a Finding for the same shape.
+
+    `state` as in Findings; "" when nothing was done.
+    """
 
     exit_code = 2
 
-    def __init__(self, finding: Finding, *more: Finding) -> None:
+    def __init__(self, finding: Finding, *more: Finding, state: str = "") -> None:
         self.findings = (finding, *more)
+        self.state = state
         super().__init__(finding.what)
 
 

@@ -146,7 +146,10 @@ class Tempo:
 
 SLOWER = frozenset({"4.7.0", "4.7.28", "4.3.2", "4.4.5"})
 """RFC 3463 and what large hosts say for "too much, too fast": 4.3.2 not accepting, 4.4.5 congestion, 4.7.0 and 4.7.28 rate."""
-_WORDS = ("rate limit", "too many", "throttled", "limit exceeded", "too fast", "slow", "overloaded")
+_WORDS = (
+    *("rate limit", "too many", "throttled", "limit exceeded", "too fast", "slow", "overloaded"),
+    *("too much", "sender rate"),  # Postfix's anvil; the message of Exim's own examples
+)
 
 
 def slows_down(outcome: Outcome) -> bool:

@@ -103,6 +103,8 @@ class Talk(smtplib.SMTP):
         self.stage = Stage.CONNECT
         self.goes_on = True
         self.messages = 0
+        self.carried = False
+        """Whether one of them was accepted."""
 
     # Opening: it blocks.
 
@@ -388,6 +390,7 @@ class Talk(smtplib.SMTP):
         self._announced = announced
         reply = yield from self._reply()
         outcome = replies.outcome(Stage.TERMINATOR, reply)
+        self.carried = self.carried or outcome.kind is Kind.ACCEPTED
         self.goes_on = outcome.kind is not Kind.IN_DOUBT
         self.stage = Stage.MAIL
         if announced and outcome.kind in (Kind.DEFERRED, Kind.REJECTED) and reply.code != 421:
