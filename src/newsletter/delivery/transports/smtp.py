@@ -24,7 +24,8 @@ from newsletter.delivery.outcome import Envelope, Following, Kind, Outcome, Stag
 from newsletter.delivery.reply import Nonsense
 from newsletter.delivery.steps import DIAL, Steps
 from newsletter.delivery.transports import trouble
-from newsletter.delivery.transports.dialogue import Patience, Relay, Talk
+from newsletter.delivery.transports.dialogue import Talk
+from newsletter.delivery.transports.wire import Patience, Relay
 from newsletter.errors import Finding
 
 __all__ = ["Patience", "Relay", "SmtpConnection", "SmtpTransport"]
