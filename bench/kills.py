@@ -211,7 +211,7 @@ def run(server: str, senders: int, sends: int) -> bool:
     with tempfile.TemporaryDirectory() as name:
         ground = Ground(Path(name), server)
         where = f"{'PostgreSQL' if server else 'SQLite'}, {senders} sender{'s' * (senders > 1)}"
-        print(f"{where}, {READERS:,} readers, {CONNECTIONS} connections each", flush=True)
+        print(f"{where}, {READERS:,} readers, {CONNECTIONS} connections", flush=True)
         for label, kills in (("single", 1), ("chain", CHAIN)):
             results = []
             for _ in range(sends):

@@ -146,7 +146,7 @@ class House:
             press,
             transport(road) if isinstance(road, int) else road,
             [Lane(PERIOD)],
-            pace=loop.Pace(connections),
+            pace=loop.Pace(connections, settle_seconds=0),
             clock=lambda: now,
             stop=stop,
             progress=progress,

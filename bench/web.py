@@ -102,6 +102,7 @@ def serve(folder: Path, port_file: Path) -> None:
             clock=now,
             templates=tuple(resources.templates("web")),
             tokens=resources.templates("site")[-1] / "tokens.css",
+            icon=resources.templates("site")[-1] / "icon.svg",
         )
     )
     with Server(app, "127.0.0.1", 0, trusted_proxies=("127.0.0.1",)) as server:

@@ -19,6 +19,13 @@ class Level(StrEnum):
     WARNING = "warning"
 
 
+LONGEST_SHOWN = 200
+"""Characters of a line that a finding brings along. A paragraph is often one line of a thousand."""
+BEFORE = 60
+"""How many of them stand before the column."""
+CUT = "…"
+
+
 @dataclass(frozen=True, slots=True)
 class Where:
     """A place in a file that the editor opens.
@@ -26,7 +33,9 @@ class Where:
     `path` is relative to the publication where it lies inside it. `line` and
     `column` count from 1, in characters; None means the whole file (or line).
     `width` is how many characters the caret underlines. `text` is the line
-    itself, None when it may not be shown (a secret, a person's address).
+    itself, None when it may not be shown (a secret, a person's address); of a
+    long one what stands around the column, and `begins` is the column of its
+    first character.
     """
 
     path: str
@@ -34,6 +43,20 @@ class Where:
     column: int | None = None
     width: int = 1
     text: str | None = None
+    begins: int = 1
+
+    def __post_init__(self) -> None:
+        text = self.text
+        if text is None or len(text) <= LONGEST_SHOWN:
+            return
+        first = max(0, min((self.column or 1) - 1 - BEFORE, len(text) - LONGEST_SHOWN))
+        part = text[first : first + LONGEST_SHOWN]
+        if first:
+            part = CUT + part[1:]
+        if first + LONGEST_SHOWN < len(text):
+            part = part[:-1] + CUT
+        object.__setattr__(self, "text", part)
+        object.__setattr__(self, "begins", self.begins + first)
 
     def __str__(self) -> str:
         parts = [self.path, self.line, self.column]
@@ -79,12 +102,16 @@ class Findings(NewsletterError):
 
 
 class CouldNotRun(NewsletterError):
-    """Usage, configuration, key or port: nothing was tried. Carries a Finding for the same shape."""
+    """Usage, configuration, key or port. Carries a Finding for the same shape.
+
+    `state` as in Findings; "" when nothing was done.
+    """
 
     exit_code = 2
 
-    def __init__(self, finding: Finding, *more: Finding) -> None:
+    def __init__(self, finding: Finding, *more: Finding, state: str = "") -> None:
         self.findings = (finding, *more)
+        self.state = state
         super().__init__(finding.what)
 
 

@@ -25,8 +25,14 @@ SPOKEN = ("en", "ru", "de")
 """Interface languages with a complete catalogue."""
 
 
+def spoken(tag: str) -> str | None:
+    """Whose words a language has: its own, or those of the language it is a kind of ("de-AT"); None: nobody's."""
+    return next((each for each in (tag, tag.partition("-")[0]) if each in SPOKEN), None)
+
+
 @cache
 def _catalogue(tag: str, domain: str) -> gettext.NullTranslations:
+    tag = spoken(tag) or tag
     source = PACKAGE / "locale" / tag / f"{domain}.po"
     if not source.is_file():
         return gettext.NullTranslations()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, closing
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from newsletter.delivery.outcome import Transport
     from newsletter.delivery.press import Press
     from newsletter.delivery.tempo import Tempo
+    from newsletter.flows.foretell import Ground
     from newsletter.flows.parts import Parts
     from newsletter.schedule.witness import Witness
     from newsletter.store import Store
@@ -98,12 +100,24 @@ class House:
         """The database, its tables brought to this program's version."""
         from newsletter.store import open_store
 
-        file = self.database
-        beside = self.settings.path(self.settings.store.witness).parent
-        url = f"{SQLITE}{file}" if file else self.settings.store.url
-        store = open_store(url, beside, self.mirror)
+        store = open_store(self._url, self._beside, self.mirror)
         store.migrate()
         return store
+
+    def store_anew(self) -> AbstractContextManager[Store]:
+        """The database for whoever fills it: there when that has ended well, else as it was (`store.anew`)."""
+        from newsletter.store.anew import anew
+
+        return anew(self._url, self.database, self._beside, self.mirror)
+
+    @property
+    def _url(self) -> str:
+        file = self.database
+        return f"{SQLITE}{file}" if file else self.settings.store.url
+
+    @property
+    def _beside(self) -> Path:
+        return self.settings.path(self.settings.store.witness).parent
 
     @cached_property
     def key(self) -> RootKey:
@@ -112,6 +126,27 @@ class House:
         return self._key or rootkey.read(
             self.environ, publication=self.settings.root, database=self.database
         )
+
+    def try_key(self) -> None:
+        """Raises CouldNotRun where `vault` would; nothing is made, in the database or beside it."""
+        from newsletter.subscribers import keyring
+
+        key = self.key
+        if self.is_begun:
+            with self.store.read() as tx:
+                keyring.opened(tx, key)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether there is a database, with tables in it. To use `store` makes one that is not there."""
+        from newsletter.store import open_store, schema
+
+        if self.database is not None:
+            return self.database.exists()
+        if "store" in self.__dict__:
+            return True
+        with closing(open_store(self._url, self._beside, self.mirror)) as store, store.read() as tx:
+            return schema.version(tx) is not None
 
     @cached_property
     def vault(self) -> Vault:
@@ -156,6 +191,22 @@ class House:
             self.journal,
         )
 
+    @property
+    def ground(self) -> Ground:
+        """What is asked before a send, and changed by nobody who asks."""
+        from newsletter.flows import reach
+        from newsletter.flows.foretell import Ground
+
+        return Ground(
+            settings=self.settings,
+            store=self.store if self.is_begun else None,
+            witness=self.witness,
+            now=self.clock(),
+            needs=(self.try_key, lambda: self.transport),
+            readable=reach.readable,
+            made=lambda path: (self.public / path.strip("/") / "index.html").is_file(),
+        )
+
     def complain(self, trouble: Exception) -> None:
         """What a tick meets again every minute is told once."""
         findings = trouble.findings if isinstance(trouble, Findings | CouldNotRun) else ()
@@ -180,7 +231,7 @@ class House:
         """Where every reader of `period` stands; None when it was not opened. Makes no database."""
         from newsletter.delivery.ledger import sums
 
-        if self.database is not None and not self.database.exists():
+        if not self.is_begun:
             return None
         with self.store.read() as tx:
             return sums(tx, period)
@@ -270,7 +321,8 @@ class House:
                 next_issue=self.next_issue,
                 clock=self.clock,
                 templates=tuple(resources.templates("web", settings.root)),
-                tokens=self._tokens(),
+                tokens=self._of_the_site("tokens.css"),
+                icon=self._of_the_site("icon.svg"),
                 site=self.public,
                 privacy=self._privacy_pages(),
                 unconfirmed=dt.timedelta(hours=settings.retention.unconfirmed_hours),
@@ -279,11 +331,22 @@ class House:
             )
         )
 
-    def _tokens(self) -> Path:
-        """The site's colours and sizes, the publication's own file first."""
-        found = (
-            folder / "tokens.css" for folder in resources.templates("site", self.settings.root)
+    def site_app(self) -> Starlette:
+        """The built site alone: it asks for no key and opens no database."""
+        from newsletter.web.app import build_site
+
+        settings = self.settings
+        return build_site(
+            self.public,
+            settings.site_url,
+            settings.public_url,
+            settings.publication.languages,
+            settings.web.bind,
         )
+
+    def _of_the_site(self, name: str) -> Path:
+        """A file of the site's look that the forms share, the publication's own first."""
+        found = (folder / name for folder in resources.templates("site", self.settings.root))
         return next(file for file in found if file.is_file())
 
     def _privacy_pages(self) -> dict[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.browser.conftest import Letter
 
 from newsletter.subscribers.states import State
@@ -102,3 +104,31 @@ def test_a_foreign_page_cannot_frame_or_ride(page: Page, letter: Letter) -> None
     page.get_by_role("button", name="Win a prize").click()
     page.wait_for_url("**/leave/x")
     assert letter.house.people()[0].state is State.CONFIRMED
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_forms_fit_their_window_and_their_icon_may_be_shown(
+    chromium: Browser, letter: Letter, width: int, scheme: Literal["light", "dark"]
+) -> None:
+    token = letter.house.mail_token(letter.house.reader("anna@example.org"))
+    visitor = chromium.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=scheme, locale="en-GB"
+    )
+    page = visitor.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    for path in ("subscribe", "data", "confirm/x", f"leave/{token}", f"preferences/{token}"):
+        page.goto(f"{letter.url}/{path}")
+        # As a browser shows it in the tab: an image under the page's own policy.
+        shown = page.evaluate(
+            """async () => {
+                const icon = new Image();
+                icon.src = document.querySelector("link[rel=icon]").href;
+                await icon.decode();
+                return [icon.naturalWidth > 0, document.documentElement.scrollWidth <= innerWidth];
+            }"""
+        )
+        assert shown == [True, True], path
+    assert complaints == []
+    visitor.close()

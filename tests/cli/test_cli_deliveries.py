@@ -52,10 +52,17 @@ class Sent:
 
 
 @pytest.fixture
-def sent(letter: Path) -> Sent:
+def ago() -> dt.timedelta:
+    """How long ago it was sent: the mail server has had its time for every mail."""
+    return dt.timedelta(minutes=15)
+
+
+@pytest.fixture
+def sent(letter: Path, ago: dt.timedelta) -> Sent:
     settings = config.load(letter)
     now = dt.datetime.now(dt.UTC)
     month = f"{now.astimezone(settings.publication.time_zone):%Y-%m}"
+    now -= ago
     with wiring.House(settings) as house:
         rows = [
             people.new_row(house.vault, Address(name, name), "en", now)
@@ -215,6 +222,20 @@ def test_a_mail_in_no_log_waits_for_a_complete_one_and_a_word(
     assert again.code == 0
     assert "nothing was sent now" in again.err
     assert state(letter, sent.id) == "queued"
+
+
+@pytest.mark.parametrize("ago", [dt.timedelta(minutes=1)])
+def test_a_mail_that_the_server_may_still_scan_is_not_sent_again(
+    sent: Sent, letter: Path, newsletter: Newsletter
+) -> None:
+    (letter / "mail.log").write_text(sent.exim(0, 2))
+    asked = ("--mta-log", "mail.log", "--log-is-complete", "--again", "--yes")
+    ran = newsletter("deliveries", "resolve", sent.month, *asked)
+
+    assert ran.code == 3
+    assert "not in the exim log yet" in ran.out
+    assert "ten minutes" in ran.err
+    assert state(letter, sent.id) == "in_doubt"
 
 
 def test_a_log_that_is_none_changes_nothing(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -79,6 +80,24 @@ def test_collect_answers_a_script_in_json(maildir: Path, newsletter: Callable[..
     assert told["effects"] == {"suppressed": 2}
     assert told["issues"] == ["2026-11"]
     assert ran.err == ""
+
+
+def test_a_place_that_is_away_does_not_hide_what_the_other_brought(
+    sent: Sent, letter: Path, maildir: Path, newsletter: Callable[..., Any]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with (letter / "newsletter.toml").open("a", encoding="utf-8") as toml:
+        toml.write(
+            f'\n[feedback]\nmaildir = "{maildir}"\n\n[feedback.imap]\nhost = "127.0.0.1"\n'
+            f'port = {port}\nsecurity = "none"\nuser = "u"\npassword = "env:NEWSLETTER_KEY_FILE"\n'
+        )
+    ran = newsletter("feedback", "collect")
+    assert ran.code == 2
+    assert "error[NL646]" in ran.err
+    assert "Of what was read before, 5 mails were taken in." in ran.err
+    assert "Nothing was done" not in ran.err
+    assert sorted(sent.states().values()) == ["bounced", "complained"]
 
 
 def test_collect_without_a_place_says_so(letter: Path, newsletter: Callable[..., Any]) -> None:

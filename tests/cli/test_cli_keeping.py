@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,11 +131,46 @@ def test_a_torn_journal_is_told_and_is_no_error(letter: Path, newsletter: Newsle
     assert ran.code == 0
 
 
+def test_the_key_of_backups_is_a_file_of_its_own_and_its_public_half_is_printed(
+    newsletter: Newsletter, tmp_path: Path
+) -> None:
+    ran = newsletter("key", "new", "--backup", "keys/identity.txt")
+
+    made = tmp_path / "keys" / "identity.txt"
+    created, public, secret = made.read_text("ascii").splitlines()
+    assert ran.code == 0
+    assert stat.S_IMODE(made.stat().st_mode) == 0o600
+    assert stat.S_IMODE(made.parent.stat().st_mode) == 0o700
+    assert created.startswith("# created: ")
+    assert public == f"# public key: {ran.out.strip()}"
+    assert str(pyrage.x25519.Identity.from_str(secret).to_public()) == ran.out.strip()
+    assert secret not in ran.out + ran.err
+    assert f'recipients = ["{ran.out.strip()}"]' in ran.err
+
+
+def test_the_key_of_backups_lies_apart_and_replaces_nothing(
+    letter: Path, newsletter: Newsletter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (letter.parent / "mine").write_text("mine", "utf-8")
+
+    inside = newsletter("key", "new", "--backup", "identity.txt")
+    taken = newsletter("key", "new", "--backup", "../mine")
+    monkeypatch.setitem(sys.modules, "pyrage", None)
+    without = newsletter("key", "new", "--backup", "../other")
+
+    assert "error[NL505]" in inside.err
+    assert "NEWSLETTER_KEY_FILE" not in inside.err
+    assert "error[NL507]" in taken.err
+    assert "error[NL813]" in without.err
+    assert not (letter / "identity.txt").exists()
+    assert (letter.parent / "mine").read_text("utf-8") == "mine"
+    assert not (letter.parent / "other").exists()
+
+
 def test_a_list_is_backed_up_lost_and_restored(letter: Path, newsletter: Newsletter) -> None:
-    identity = pyrage.x25519.Identity.generate()
-    (letter.parent / "identity").write_text(str(identity), "utf-8")
+    recipient = newsletter("key", "new", "--backup", "../identity").out.strip()
     with (letter / "newsletter.toml").open("a", encoding="utf-8") as file:
-        file.write(f'\n[backup]\nrecipients = ["{identity.to_public()}"]\n')
+        file.write(f'\n[backup]\nrecipients = ["{recipient}"]\n')
     for name in ("anna", "ben"):
         newsletter("subscribers", "add", f"{name}@example.org")
     made = newsletter("backup", "../b.age")
@@ -162,6 +199,7 @@ def test_restore_names_the_file_that_is_not_there(
     assert ran.code == 2
     assert "error[NL815]: there is no such file" in ran.err
     assert f"/{absent}\n" in ran.err
+    assert not list((letter / "subscribers").glob("*newsletter.db*"))
 
 
 def test_a_restored_store_sends_nothing_until_it_is_adopted(

@@ -35,6 +35,30 @@ def test_a_finding_shows_what_where_the_line_with_a_caret_and_the_way_out() -> N
     )
 
 
+def test_the_caret_stands_below_its_place_in_a_long_line_too() -> None:
+    line = "a" * 5000 + " pubished " + "b" * 5000
+    where = Where("a.md", 7, 5002, 8, line)
+
+    shown = as_text([Finding("NL204", "x" * 10_000, where, "here", "y" * 10_000)]).splitlines()
+
+    frame, caret = shown[3].removeprefix(" 7 | "), shown[4].removeprefix("   | ")
+    assert frame[caret.index("^") : caret.rindex("^") + 1] == "pubished"
+    assert frame.startswith("…a")
+    assert frame.endswith("b…")
+    assert max(map(len, shown)) < 600
+    assert "--> a.md:7:5002" in shown[1]
+
+
+@given(st.text(max_size=400), st.integers(1, 400), st.integers(1, 50))
+def test_what_is_kept_of_a_line_holds_its_place(line: str, column: int, width: int) -> None:
+    where = Where("a.md", 1, column, width, line)
+    assert where.text is not None
+    assert len(where.text) <= 200
+    if column <= len(line) and where.text[column - where.begins] != "…":
+        assert where.text[column - where.begins] == line[column - 1]
+    assert Where("a.md", 1, column, width, where.text, where.begins) == where
+
+
 def test_findings_come_in_the_order_of_files_and_lines() -> None:
     def at(path: str, line: int) -> Finding:
         return Finding("NL201", f"{path}{line}", Where(path, line))

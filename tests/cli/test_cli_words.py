@@ -156,6 +156,104 @@ def test_check_looks_at_letters_feeds_and_frozen_bytes(
         assert str(where.relative_to(letter)) in ran.out
 
 
+def test_check_reads_the_body_of_a_letter_that_is_not_frozen(
+    letter: Path, newsletter: Newsletter
+) -> None:
+    (path,) = letter.glob("content/issues/*/letter.en.md")
+    path.write_text(
+        path.read_text("utf-8").replace("subject:", "subjct:")
+        + "\n[x](article:nothing)\n\n![A bud](images/nothing.svg)\n\n<div>x</div>\n",
+        "utf-8",
+    )
+
+    ran = newsletter("check", "--format", "json")
+
+    codes = [each["code"] for each in json.loads(ran.out)["findings"]]
+    assert codes == ["NL202", "NL201", "NL224", "NL222", "NL226"]
+
+
+def languages(letter: Path, *tags: str) -> None:
+    file = letter / "newsletter.toml"
+    listed = "languages = [" + ", ".join(f'"{tag}"' for tag in tags) + "]"
+    file.write_text(file.read_text("utf-8").replace('languages = ["en"]', listed), "utf-8")
+
+
+def told(newsletter: Newsletter) -> dict[tuple[str, str], str]:
+    """(code, path) of each finding of check, with its level."""
+    found = json.loads(newsletter("check", "--format", "json").out)["findings"]
+    return {(each["code"], each["path"]): each["level"] for each in found}
+
+
+def test_check_says_what_a_new_language_lacks(letter: Path, newsletter: Newsletter) -> None:
+    languages(letter, "en", "de")
+    (period,) = (path.name for path in (letter / "content/issues").iterdir())
+
+    assert told(newsletter) == {
+        ("NL142", "content/consent/de"): "warning",
+        ("NL218", "content/articles"): "warning",
+        ("NL218", "content/pages/about.de.md"): "warning",
+        ("NL218", "content/pages/privacy.de.md"): "warning",
+        ("NL218", "content/pages/subscribe.de.md"): "warning",
+        ("NL218", "content/topics.toml"): "warning",
+        ("NL232", f"content/issues/{period}/letter.de.md"): "error",
+    }
+
+
+def test_a_language_that_has_everything_lacks_nothing(letter: Path, newsletter: Newsletter) -> None:
+    languages(letter, "en", "de")
+    for file in [*letter.glob("content/*/*.en.md"), *letter.glob("content/issues/*/*.en.md")]:
+        other = file.with_name(file.name.replace(".en.", ".de."))
+        other.write_text(file.read_text("utf-8").replace(".en.md", ".de.md"), "utf-8")
+    (letter / "content/consent/de").mkdir()
+    (letter / "content/consent/de/1.md").write_text("Ja, bitte.\n", "utf-8")
+    topics = letter / "content/topics.toml"
+    topics.write_text(topics.read_text("utf-8").replace("en = ", 'de = "Ein Thema"\nen = '))
+
+    assert told(newsletter) == {}
+
+
+def test_what_a_language_lacks_is_told_beside_what_is_wrong(
+    letter: Path, newsletter: Newsletter
+) -> None:
+    languages(letter, "en", "fr")
+    (letter / "content/pages/privacy.en.md").write_text("---\ntitel: x\n---\n", "utf-8")
+
+    found = told(newsletter)
+
+    assert found["NL201", "content/pages/privacy.en.md"] == "error"
+    assert found["NL218", "content/pages/privacy.fr.md"] == "warning"
+    assert found["NL219", "newsletter.toml"] == "warning"
+
+
+def test_a_publication_needs_a_privacy_page(letter: Path, newsletter: Newsletter) -> None:
+    (letter / "content/pages/privacy.en.md").unlink()
+
+    assert told(newsletter)["NL218", "content/pages/privacy.en.md"] == "warning"
+
+
+def test_a_new_language_gets_its_letter_beside_the_others(
+    letter: Path, newsletter: Newsletter
+) -> None:
+    languages(letter, "en", "de-AT")
+    (period,) = (path.name for path in (letter / "content/issues").iterdir())
+
+    ran = newsletter("new", "issue", period)
+    again = newsletter("new", "issue", period)
+
+    assert ran.out == f"content/issues/{period}/letter.de-AT.md\n"
+    assert "Guten Tag" in (letter / ran.out.strip()).read_text("utf-8")
+    assert again.code == 2
+    assert again.err.count("error[NL132]") == 2
+
+
+def test_a_letter_that_nobody_would_get_is_told(letter: Path, newsletter: Newsletter) -> None:
+    (path,) = letter.glob("content/issues/*/letter.en.md")
+    path.with_name("letter.de.md").write_bytes(path.read_bytes())
+
+    where = path.with_name("letter.de.md").relative_to(letter).as_posix()
+    assert told(newsletter) == {("NL212", where): "error"}
+
+
 def test_check_of_one_file_shows_that_file_alone(letter: Path, newsletter: Newsletter) -> None:
     newsletter("new", "article", "One")
     file = letter / "content/articles/one.en.md"

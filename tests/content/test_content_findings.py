@@ -166,13 +166,103 @@ def test_everything_wrong_in_every_file_is_told_at_once(
         },
     )
 
-    assert sorted(finding.code for finding in findings) == ["NL201", "NL202", "NL213", "NL213"]
-    assert [finding.where.path for finding in findings if finding.where] == [
-        "content/articles/a.en.md",
-        "content/articles/a.en.md",
-        "content/articles/b.en.md",
-        "content/pages/c.en.md",
+    assert [(one.where.path, one.code) for one in findings if one.where] == [
+        ("content/articles/a.en.md", "NL201"),
+        ("content/articles/a.en.md", "NL213"),
+        ("content/articles/b.en.md", "NL202"),
+        ("content/pages/c.en.md", "NL213"),
+        ("content/pages/c.en.md", "NL224"),
     ]
+
+
+BAD_BODY = """\
+# One
+
+[x](nothing.en.md) ![](images/no.svg) [^1]
+
+::: box
+:::
+"""
+BAD = ["NL240", "NL224", "NL223", "NL222", "NL220", "NL227"]
+"""What is wrong with BAD_BODY, line by line."""
+
+
+@pytest.mark.parametrize(
+    ("front", "code"),
+    [
+        ("title: [a]\nsummary: S\npublished: 2026-11-01\nreview: pending\n", "NL203"),
+        ('title: "Cells\nsummary: S\n', "NL205"),
+        (None, "NL207"),
+    ],
+)
+@pytest.mark.parametrize("folder", ["articles", "pages"])
+def test_an_error_above_a_text_hides_nothing_below_it(
+    publication: Make, now: dt.datetime, folder: str, front: str | None, code: str
+) -> None:
+    above = "" if front is None else f"---\n{front}---\n"
+    if folder == "pages":
+        above = above.replace("published: 2026-11-01\nreview: pending\n", "")
+
+    findings = found(publication, now, {f"content/{folder}/a.en.md": above + BAD_BODY})
+
+    assert sorted(one.code for one in findings) == sorted([code, *BAD])
+    assert all(one.where and one.where.line for one in findings)
+
+
+def test_what_is_cited_is_not_called_missing_while_the_front_matter_cannot_be_read(
+    publication: Make, now: dt.datetime
+) -> None:
+    listed = "references:\n  - key: smith2024\n    title: A study"
+
+    torn = found(
+        publication,
+        now,
+        {"content/articles/a.en.md": article(listed, body="[@smith2024] [@smith] [@jones]")},
+    )
+
+    assert [one.code for one in torn] == ["NL203", "NL220", "NL220"]
+    assert [one.where.width for one in torn[1:] if one.where] == [len("@smith"), len("@jones")]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        article(drop="title"),
+        GOOD.replace("title: Cells", 'title: "Cells'),
+        "---\ntitle: Endless\n",
+        GOOD.encode() + b"\xe9",
+        GOOD + "\0",
+        b"x" * 1024 * 1025,
+    ],
+)
+def test_a_link_to_a_text_with_an_error_is_no_second_error(
+    publication: Make, now: dt.datetime, broken: str | bytes
+) -> None:
+    link = article(body="[x](cells.en.md) [y](article:cells@ru) [z](/ru/articles/cells/)")
+    original = "translation_of: " + "1" * 64
+
+    findings = found(
+        publication,
+        now,
+        {
+            "content/articles/a.en.md": link,
+            "content/articles/cells.en.md": broken,
+            "content/articles/cells.ru.md": article(original),
+        },
+    )
+
+    assert {one.where.path for one in findings if one.where and one.level is Level.ERROR} == {
+        "content/articles/cells.en.md"
+    }
+
+
+def test_a_topic_with_an_error_is_still_a_topic(publication: Make, now: dt.datetime) -> None:
+    files = {
+        "content/topics.toml": '[cells]\nde = "Zellen"\n',
+        "content/articles/a.en.md": article("topics: [cells]"),
+    }
+
+    only(found(publication, now, files), "NL202")
 
 
 def test_bytes_that_are_not_utf_8_are_shown_where_they_stand(
@@ -535,8 +625,29 @@ def test_a_letter_missing_in_one_language_is_told(publication: Make) -> None:
     assert "letter.de.md" in problem.value.findings[0].help
 
 
+@pytest.mark.parametrize("front", ["subject: [a]\npreheader: P\n", 'subject: "S\n', None])
+def test_an_error_above_a_letter_hides_nothing_below_it(
+    publication: Make, front: str | None
+) -> None:
+    above = "" if front is None else f"---\n{front}---\n"
+    settings = publication({"content/issues/2026-12/letter.en.md": above + BAD_BODY})
+
+    findings = letters.gather(settings, "2026-12").findings
+
+    assert {"NL220", "NL223", "NL227", "NL240"} < {one.code for one in findings}
+
+
 def test_an_empty_consent_wording_is_told(publication: Make, now: dt.datetime) -> None:
     only(found(publication, now, {"content/consent/en/1.md": " \n"}), "NL233")
+
+
+def test_the_tenth_wording_is_younger_than_the_ninth(publication: Make, now: dt.datetime) -> None:
+    names = ["10", "9", "2026-11-01", "1"]
+    files: dict[str, str | bytes] = {f"content/consent/en/{name}.md": f"{name}\n" for name in names}
+
+    catalogue = content.load(publication(files), now)
+
+    assert [each.version for each in catalogue.wordings["en"]] == ["1", "9", "10", "2026-11-01"]
 
 
 @pytest.mark.parametrize(
@@ -588,3 +699,152 @@ def test_an_old_address_of_the_articles_own_is_kept(
     files = {"content/articles/cells.en.md": article(f"aliases: [{alias}]")}
 
     assert found(publication, now, files) == []
+
+
+TABLE = "| week | water |\n|---|--:|\n| 1 | 200 |\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "column", "width"),
+    [
+        (TABLE + "| 2 | 250 | 300 |\n", 10, 13, 3),
+        (TABLE + "| 2 | 250 |  300 | or more |\n", 10, 14, 13),
+        (f"{TABLE}\nWords.\n\n{TABLE}| 2 | 250 | then `a|b`\n", 16, 13, 10),
+        ("a | b\n--|--\n1 | 2 | 3\n", 9, 9, 1),
+        ("a | b\n--|--\n| 1 | 2 |\n", 9, 7, 1),
+        ("| a |\n|---|\n| 1 | 2 |\n", 9, 7, 1),
+        ("> | a | b |\n> |---|---|\n> | 1 | 2 | 3 |\n", 9, 13, 1),
+        ("- One\n\n    | a | b |\n    |---|---|\n    | 1 | 2 | 3 |\n", 11, 15, 1),
+        ("::: note\n| a | b |\n|---|---|\n| 1 | 2 | 3 |\n:::\n", 10, 11, 1),
+        (
+            "Words.[^1]\n\n[^1]: Note\n\n    | a | b |\n    |---|---|\n    | 1 | 2 | 3 |\n",
+            13,
+            15,
+            1,
+        ),
+        ("| a | b |\n|---|---|\n| {emergency} | 2 | 3 |\n", 9, 1, 23),
+        ("| a | b |\n|---|---|\n| 1\t| 2 | 3 |\n", 9, 1, 13),
+    ],
+)
+def test_a_row_with_a_cell_too_many_is_shown_where_it_would_be_cut(
+    publication: Make, now: dt.datetime, body: str, line: int, column: int, width: int
+) -> None:
+    text = article(body=body)
+
+    finding = only(found(publication, now, {"content/articles/a.en.md": text}), "NL244")
+
+    assert finding.where is not None
+    assert finding.level is Level.ERROR
+    assert (finding.where.line, finding.where.column, finding.where.width) == (line, column, width)
+    assert finding.where.text == text.split("\n")[line - 1]
+
+
+def test_each_row_with_a_cell_too_many_is_told_once(publication: Make, now: dt.datetime) -> None:
+    row = "| 2 | 250 | 300 |\n"
+    body = f"| a | b | c |\n|---|---|---|\n{row}\n{TABLE}{row}{row}\n{TABLE}{row}"
+
+    findings = found(publication, now, {"content/articles/a.en.md": article(body=body)})
+
+    assert [(one.code, one.where.line) for one in findings if one.where] == [
+        ("NL244", 14),
+        ("NL244", 15),
+        ("NL244", 20),
+    ]
+
+
+@pytest.mark.parametrize(
+    "row", ["| 2 |", "| 2 | 250 | |", r"| 2 | 250 \| 300 |", "| 2 | `250 | 300` |", "| 2 | 250 ||"]
+)
+def test_a_row_that_loses_nothing_is_left_alone(
+    publication: Make, now: dt.datetime, row: str
+) -> None:
+    text = article(body=f"{TABLE}{row}\n")
+
+    assert found(publication, now, {"content/articles/a.en.md": text}) == []
+
+
+def test_what_stands_wrong_twice_is_shown_at_both_places(
+    publication: Make, now: dt.datetime
+) -> None:
+    body = "[x](javascript:a) [@no]\n\nWords. [x](javascript:a)\n\n[@no] [@no]\n"
+
+    findings = found(publication, now, {"content/articles/a.en.md": article(body=body)})
+
+    assert [(one.code, one.where.line, one.where.column) for one in findings if one.where] == [
+        ("NL224", 7, 5),
+        ("NL220", 7, 20),
+        ("NL224", 9, 12),
+        ("NL220", 11, 2),
+        ("NL220", 11, 8),
+    ]
+
+
+def test_of_what_is_wrong_without_end_the_first_are_shown_and_the_rest_counted(
+    publication: Make, now: dt.datetime
+) -> None:
+    body = "".join(f"![](images/a.svg) {n}\n\n" for n in range(1000))
+
+    findings = found(
+        publication,
+        now,
+        {"content/articles/a.en.md": article(body=body), "content/images/a.svg": SVG},
+    )
+
+    assert {one.code for one in findings} == {"NL223"}
+    assert len(findings) == 51
+    assert sum("950 more of this kind" in one.what for one in findings) == 1
+
+
+def test_of_a_long_line_the_part_around_the_place_is_kept(
+    publication: Make, now: dt.datetime
+) -> None:
+    body = "word " * 40_000 + "[x](nowhere.en.md) " + "word " * 40_000 + "\n"
+
+    finding = only(
+        found(publication, now, {"content/articles/a.en.md": article(body=body)}), "NL224"
+    )
+
+    assert finding.where is not None
+    assert finding.where.text is not None
+    at = finding.where
+    assert at.column == 200_005
+    assert len(at.text) == 200
+    assert at.text[at.column - at.begins :].startswith("nowhere.en.md) word")
+    assert (at.text[0], at.text[-1]) == ("…", "…")
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["/dev/zero", "topics.toml", "nowhere", b"\xff", b"a = " + b"[" * 20_000, b"a = 1\n\0"],
+)
+def test_a_list_of_topics_that_cannot_be_read_is_told(
+    publication: Make, now: dt.datetime, hostile: str | bytes
+) -> None:
+    settings = publication({"content/articles/a.en.md": GOOD})
+    file = settings.root / "content/topics.toml"
+    if isinstance(hostile, bytes):
+        file.write_bytes(hostile)
+    else:
+        file.symlink_to(hostile)
+
+    with pytest.raises(Findings) as problem:
+        content.load(settings, now)
+
+    assert [one.code for one in problem.value.findings] in (["NL200"], ["NL217"])
+
+
+@pytest.mark.parametrize("hostile", ["articles", "nowhere", None])
+def test_a_folder_of_texts_that_is_none_is_told(
+    publication: Make, now: dt.datetime, hostile: str | None
+) -> None:
+    settings = publication({"content/pages/a.en.md": "---\ntitle: P\n---\n"})
+    folder = settings.root / "content/articles"
+    if hostile is None:
+        folder.write_text("a file")
+    else:
+        folder.symlink_to(hostile)
+
+    with pytest.raises(Findings) as problem:
+        content.load(settings, now)
+
+    assert [one.code for one in problem.value.findings] == ["NL200"]

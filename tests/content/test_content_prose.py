@@ -32,6 +32,23 @@ def parse(body: str, *references: Reference, language: str = "en") -> Prose:
     return prose.parse(body, source=HERE, references=references, language=language)
 
 
+DEEP = "".join(" " * level + "- x\n" for level in range(1200))
+
+
+def test_a_text_that_breaks_off_the_reading_spoils_none_after_it() -> None:
+    plain = (
+        "- one\n- two\n\n  [x](other.en.md)\n\n> [y](a.en.md)\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
+    )
+    before = parse(plain)
+
+    deep = parse(DEEP)
+    after = parse(plain)
+
+    assert [finding.code for finding in deep.findings] == ["NL229"]
+    assert after.fragment == before.fragment
+    assert after.links == before.links
+
+
 def test_references_are_numbered_in_the_order_they_are_cited() -> None:
     read = parse("> deep [@study]\n\nfirst in the tree [@other; @study]", STUDY, OTHER)
 

@@ -98,7 +98,7 @@ class House:
             for lane in lanes:
                 if lane.period is not None:
                     press.load(tx, lane.period)
-        pace = loop.Pace(connections=connections, drain_seconds=0.2, retries=())
+        pace = loop.Pace(connections=connections, drain_seconds=0.2, retries=(), settle_seconds=0)
         values: dict[str, object] = {"pace": pace, "clock": self.clock}
         return loop.send(self.store, press, transport, lanes, **values | more)  # type: ignore[arg-type]
 

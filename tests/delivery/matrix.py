@@ -100,7 +100,7 @@ def main(arguments: list[str]) -> int:
                 case ["every", *stride]:
                     plans = every_event(place, int(stride[0]) if stride else 1)
                 case _:
-                    runs, first = [*map(int, arguments), 2000, 0][:2] if arguments else (2000, 0)
+                    runs, first = [*map(int, arguments), *(2000, 0)[len(arguments) :]]
                     plans = [plan(seed) for seed in range(first, first + runs)]
             verdicts = run_all(place, plans)
         finally:

@@ -178,13 +178,14 @@ class Run:
         self.skew = root.with_name(f"{root.name}-skew")
         self.skew.write_bytes(struct.pack("d", 0.0))
         self.ahead = 0.0
+        self.connections = CONNECTIONS
 
     def start(self, **more: object) -> int:
         order: dict[str, object] = {
             "root": str(self.root),
             "url": self.url,
             "port": self.mails.port,
-            "connections": CONNECTIONS,
+            "connections": self.connections,
             "skew": str(self.skew),
             "batch": BATCH,
         }

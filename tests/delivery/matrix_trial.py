@@ -98,6 +98,7 @@ class Trial:
         self.dice = random.Random(plan.seed + 1)
         self.verdict = Verdict(plan)
         self.settings = config.load(run.root)
+        run.connections = max(CONNECTIONS, plan.senders)  # they share them: each has one at least
         whole = len(place.survey(plan.dialect)) / (1 if plan.senders == 1 else 2)
         self.events = [1 + int(share * whole) for share in plan.at]
         """One past the end of a sender that had less to do is no blow."""
@@ -164,7 +165,7 @@ class Trial:
             blows = (*self.events, 0, 0)[: self.plan.senders]
             ends = self.run.wait(*[self.run.start(at=event) for event in blows])
         self.verdict.blows = sum(end["how"] == "killed" for end in ends)
-        self.bound = CONNECTIONS * self.verdict.blows
+        self.bound = self.run.connections * self.verdict.blows
         self.insist(ends)
 
     def stop(self) -> None:
@@ -178,7 +179,7 @@ class Trial:
         self.verdict.blows = 1
         waiting = self.busy(beside)
         here = self.plan.kind is Kind.STOPPED
-        self.bound = CONNECTIONS
+        self.bound = self.run.connections
         if not here:
             self.run.later(ledger.LEASE.total_seconds() + 60)
             self.bound = self.held()

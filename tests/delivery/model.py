@@ -31,6 +31,8 @@ class Life(StrEnum):
     ALIVE = "alive"
     KILLED = "killed"
     """Dead, and the ledger does not know."""
+    DARK = "dark"
+    """Its machine lost power, and the ledger does not know."""
     FENCED = "fenced"
     """Alive, and taken for dead."""
 
@@ -139,10 +141,14 @@ def _lives(world: World) -> Next:
                     yield Move("end", at), end(world, at)
             case Life.FENCED:
                 yield Move("kill", at), _orphan(_gone(world, at, Life.OUT), at)
-    if any(sender.life is Life.KILLED for sender in world.senders):
+    lives = {sender.life for sender in world.senders}
+    if lives & {Life.KILLED, Life.DARK}:
         yield Move("recover"), recover(world)
-    if any(sender.life is not Life.OUT for sender in world.senders):
-        yield Move("power"), power(world)
+    if lives & {Life.ALIVE, Life.KILLED, Life.FENCED}:
+        dark = power(world)
+        yield Move("power"), dark
+        if (forgetful := forgotten(dark)) != dark:
+            yield Move("power", what="forgotten"), forgetful
 
 
 def _gone(world: World, at: int, life: Life) -> World:
@@ -163,8 +169,10 @@ def end(world: World, at: int) -> World:
 
 
 def recover(world: World) -> World:
-    """The killed give back what they had claimed; what they had begun is in doubt."""
+    """The killed give back what they had claimed; what they had begun is in doubt, and all of the dark."""
     for at, sender in enumerate(world.senders):
+        if sender.life is Life.DARK:
+            world = _orphan(_gone(_doubt(world, at), at, Life.OUT), at)
         if sender.life is Life.KILLED:
 
             def settled(row: Row, at: int = at) -> Row:
@@ -196,11 +204,23 @@ def stall(world: World, at: int) -> World:
 
 
 def power(world: World) -> World:
-    """Every sender's machine starts anew."""
+    """Every sender's machine starts anew; nobody has looked after its rows yet."""
     for at, sender in enumerate(world.senders):
-        if sender.life is not Life.OUT:
-            world = _orphan(_gone(_doubt(world, at), at, Life.OUT), at)
+        if sender.life is Life.FENCED:
+            world = _orphan(_gone(world, at, Life.OUT), at)
+        elif sender.life in (Life.ALIVE, Life.KILLED):
+            world = _gone(world, at, Life.DARK)
     return world
+
+
+def forgotten(world: World) -> World:
+    """The commits that began or ended a mail were not flushed: all that is known is the claim."""
+
+    def lost(row: Row) -> Row:
+        dark = row.holder is not None and world.senders[row.holder].life is Life.DARK
+        return replace(row, state=S.CLAIMED) if dark and row.state is S.SENDING else row
+
+    return _all_rows(world, lost)
 
 
 # What a sender does.
@@ -286,11 +306,8 @@ def settle(world: World, at: int, reader: int, kind: Kind) -> World:
 def _readers(world: World) -> Next:
     for at, row in enumerate(world.rows):
         if row.consents:
-            gone = {"consents": False}
-            if row.state in UNBEGUN:
-                gone |= {"state": S.EXCLUDED, "holder": None}
             for how in ("leave", "erase"):
-                yield Move(how, None, at), _row(world, at, **gone)
+                yield Move(how, None, at), leave(world, at)
         if not row.copies:
             continue  # nobody can report what was never delivered
         for after in (S.BOUNCED, S.COMPLAINED):
@@ -304,6 +321,15 @@ def _readers(world: World) -> Next:
             )
     if any(row.report and row.state not in PENDING for row in world.rows):
         yield Move("look"), look(world)
+
+
+def leave(world: World, at: int) -> World:
+    """Of a sender that is dead nobody may say that it has not begun; so that is looked after first."""
+    if world.rows[at].state is S.CLAIMED:
+        world = recover(world)
+    if world.rows[at].state in UNBEGUN:
+        world = _row(world, at, state=S.EXCLUDED, holder=None)
+    return _row(world, at, consents=False)
 
 
 def reported(world: World, at: int, after: State) -> World:
@@ -337,6 +363,7 @@ def _words(world: World) -> Next:
         registered = row.holder is not None and world.senders[row.holder].life in (
             Life.ALIVE,
             Life.KILLED,
+            Life.DARK,
         )
         if row.state is not S.IN_DOUBT or registered:
             continue
@@ -356,7 +383,7 @@ def _issue(world: World) -> Next:
     if any(not row.due for row in world.rows):
         yield Move("later"), _all_rows(world, lambda row: replace(row, due=True))
     if not world.halted and not world.over:
-        yield Move("halt"), replace(_all_rows(world, _excluded), halted=True)
+        yield Move("halt"), halt(world)
     expired = _all_rows(replace(world, over=True), _expired)
     if expired != world:
         yield Move("expire"), expired
@@ -364,6 +391,10 @@ def _issue(world: World) -> Next:
         restored = _all_rows(world, _restored)
         if restored != world:
             yield Move("restore"), restored
+
+
+def halt(world: World) -> World:
+    return replace(_all_rows(recover(world), _excluded), halted=True)
 
 
 def _excluded(row: Row) -> Row:
@@ -387,7 +418,8 @@ def _restored(row: Row) -> Row:
 def breaches(world: World) -> list[str]:
     found = []
     for at, row in enumerate(world.rows):
-        unserved = row.state in (*UNBEGUN, S.EXCLUDED, S.REJECTED)
+        dark = row.holder is not None and world.senders[row.holder].life is Life.DARK
+        unserved = row.state in (*UNBEGUN, S.EXCLUDED, S.REJECTED) and not dark
         served = row.state in (S.ACCEPTED, S.BOUNCED, S.COMPLAINED)
         if row.copies > 1:
             found.append(f"reader {at} has {row.copies} copies")

@@ -13,6 +13,7 @@ from delivery_house import LANE, PERIOD, House
 
 from newsletter.delivery import doubt, ledger
 from newsletter.delivery.doubt import Cover, Effect, Judged, Word
+from newsletter.delivery.doubt.judging import SLOWEST
 from newsletter.delivery.ledger import Job, Resolved, whereabouts
 from newsletter.delivery.ledger.whereabouts import Whereabouts
 from newsletter.delivery.mtalog import Format, Proof
@@ -90,7 +91,9 @@ def case(house: House) -> doubt.Case:
 
 
 def look(house: House, log: bytes, form: Format = Format.AUTO) -> tuple[Judged, ...]:
-    return resolve.look(house.store, case(house), [io.BytesIO(log)], form, None).judged
+    """When the server has had its time for every mail."""
+    later = house.now + SLOWEST
+    return resolve.look(house.store, case(house), [io.BytesIO(log)], form, None, later).judged
 
 
 def settle(house: House, journal: Journal, log: bytes, word: Word = Word()) -> list[Effect]:  # noqa: B008
@@ -257,6 +260,28 @@ def test_a_log_is_as_good_as_the_mails_of_ours_that_it_names(
     assert settle(sqlite_house, journal, log, word) == [effect]
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_server_that_may_still_be_at_work_is_not_silent(
+    begun: bool, sqlite_house: House, journal: Journal
+) -> None:
+    """Exim scanned a mail for 25 seconds after its sender was dead, and delivered it then."""
+    before, job, after = sent(sqlite_house, [OK, CUT, OK])
+    (found,) = case(sqlite_house).doubts
+    assert found.since is not None
+    headers = f"Nov 21 10:00:00 mx postfix/cleanup[1]: BBBBBB: message-id=<{name(job)}>\n"
+    log = exim(before, after, more=headers if begun else "")
+    word = Word(complete=True, not_taken=State.QUEUED)
+
+    def settle_at(now: dt.datetime) -> tuple[Cover, Effect]:
+        files = [io.BytesIO(log)]
+        looked = resolve.look(sqlite_house.store, case(sqlite_house), files, Format.AUTO, None, now)
+        (effect,) = doubt.settle(sqlite_house.store, journal, PERIOD, looked.judged, word, now)
+        return looked.judged[0].cover, effect
+
+    assert settle_at(found.since + SLOWEST - SECOND) == (Cover.EARLY, Effect.STAYS)
+    assert settle_at(found.since + SLOWEST) == (Cover.WHOLE, Effect.AGAIN)
+
+
 def test_the_last_mail_of_all_has_nobody_after_it(sqlite_house: House) -> None:
     before, _ = sent(sqlite_house, [OK, CUT])
 
@@ -338,7 +363,12 @@ def test_opensmtpd_finds_ours_by_the_return_path(
 
     log = "".join(line(each) for each in (before, job, after)).encode()
     found = resolve.look(
-        sqlite_house.store, case(sqlite_house), [io.BytesIO(log)], Format.AUTO, sqlite_house.vault
+        sqlite_house.store,
+        case(sqlite_house),
+        [io.BytesIO(log)],
+        Format.AUTO,
+        sqlite_house.vault,
+        sqlite_house.now,
     )
 
     assert [each.proof for each in found.judged] == [Proof.TAKEN]

@@ -25,6 +25,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from model import Move, World
+from sqlalchemy.engine import Connection
 
 from newsletter.config import Settings
 from newsletter.delivery import feedback, ledger
@@ -131,7 +132,10 @@ class Real:
 
     def _recover(self, move: Move) -> None:
         with self.house.store.write() as tx:
-            ledger.recover(tx, HERE, self.house.now, self._started)
+            self._look_after(tx, self.house.now)
+
+    def _look_after(self, tx: Connection, now: dt.datetime) -> None:
+        ledger.recover(tx, HERE, now, self._started)
 
     def _stall(self, move: Move) -> None:
         assert move.sender is not None
@@ -144,7 +148,9 @@ class Real:
     def _power(self, move: Move) -> None:
         with self.house.store.write() as tx:
             tx.execute(sa.update(senders).values(boot_id="the boot before"))
-            ledger.recover(tx, HERE, self.house.now, self._started)
+            if move.what == "forgotten":
+                begun = deliveries.c.state == State.SENDING.value
+                tx.execute(sa.update(deliveries).where(begun).values(state="claimed"))
         for sender in range(SENDERS):
             self._forget(sender)
 
@@ -180,12 +186,14 @@ class Real:
         assert move.reader is not None
         with self.house.store.write() as tx:
             people.leave(tx, self.readers[move.reader], self.house.now, "page")
-            ledger.exclude(tx, self.readers[move.reader], "left", self.house.now)
+            ledger.exclude(tx, self.readers[move.reader], "left", self.house.now, self._look_after)
 
     def _erase(self, move: Move) -> None:
         assert move.reader is not None
         with self.house.store.write() as tx:
-            ledger.exclude(tx, self.readers[move.reader], "erased", self.house.now)
+            ledger.exclude(
+                tx, self.readers[move.reader], "erased", self.house.now, self._look_after
+            )
             people.erase(tx, self.readers[move.reader], self.house.now)
 
     def _report(self, move: Move) -> None:
@@ -216,7 +224,7 @@ class Real:
 
     def _halt(self, move: Move) -> None:
         with self.house.store.write() as tx:
-            assert ledger.halt(tx, PERIOD, self.house.now) is not None
+            assert ledger.halt(tx, PERIOD, self.house.now, self._look_after) is not None
 
     def _expire(self, move: Move) -> None:
         self.house.now = max(self.house.now, self.house.sum().closes_at) + dt.timedelta(hours=1)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from delivery_house import LANE, House, smtp
+from delivery_house import LANE, PERIOD, House, smtp
 from scripted_relay import DROP, Step, relay
 from test_delivery_kill import start
 
@@ -255,6 +256,47 @@ def test_a_sender_on_another_host_shares_the_work_and_is_not_robbed(opened: Hous
         ]
         turns.close()
     assert opened.sum().accepted == 5
+
+
+def leave(house: House, reader: str, tmp_path: Path) -> None:
+    with house.store.read() as tx:
+        link = tx.scalar(sa.select(subscribers.c.link_id).where(subscribers.c.id == reader))
+    assert link is not None
+    departure.leave(
+        house.store, Journal(tmp_path / "journal.jsonl"), bytes(link), house.now, "page"
+    )
+
+
+def erase(house: House, reader: str, tmp_path: Path) -> None:
+    departure.erase(house.store, Journal(tmp_path / "journal.jsonl"), reader, house.now)
+
+
+def halt(house: House, _reader: str, _path: Path) -> None:
+    with house.store.write() as tx:
+        ledger.halt(tx, PERIOD, house.now)
+
+
+@pytest.mark.parametrize("end", [leave, erase, halt])
+@pytest.mark.parametrize("power_lost", [True, False])
+def test_who_is_taken_out_before_anybody_looked_after_a_dead_sender(
+    house: House, tmp_path: Path, end: Callable[[House, str, Path], None], power_lost: bool
+) -> None:
+    """A power cut may have taken the beginning of a mail that arrived: nobody may say that it did not."""
+    house.readers(3)
+    house.open()
+    here = whereabouts.here()
+    gone = dataclasses.replace(here, pid=2**30, process_started="1")
+    with house.store.write() as tx:
+        ledger.register(
+            tx,
+            "dead",
+            dataclasses.replace(gone, boot_id="the boot before") if power_lost else gone,
+            house.now,
+        )
+        (job,) = ledger.claim(tx, LANE, "dead", 1, house.now)
+    end(house, job.subscriber_id, tmp_path)
+    assert house.states()[job.subscriber_id] == ("in_doubt" if power_lost else "excluded")
+    assert house.sum().exact
 
 
 STEPS = {

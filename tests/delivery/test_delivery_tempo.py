@@ -124,6 +124,8 @@ def test_success_alone_changes_nothing() -> None:
         (451, "4.3.2", "4.3.2 please try again later", True),
         (452, None, "too many connections", True),
         (451, None, "rate limit", True),
+        (450, "4.7.1", "4.7.1 error too much mail from …", True),
+        (451, "4.7.1", "4.7.1 sender rate …", True),
         (429, None, "too many requests", True),
         (451, "4.7.1", "4.7.1 greylisted", False),
         (450, "4.2.1", "4.2.1 mailbox busy", False),

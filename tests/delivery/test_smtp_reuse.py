@@ -44,6 +44,38 @@ def test_after_so_many_messages_the_line_is_closed_politely_and_made_anew(announ
     assert all(message == MESSAGE for _, message in server.delivered)
 
 
+FULL = "452 4.5.3 Too many recipients: Too many messages sent"
+"""OpenSMTPD's word for its hundred messages a session; the line stays open."""
+
+
+@pytest.mark.parametrize("announce", [True, False])
+@pytest.mark.parametrize("full", [FULL, "421 too many messages in this connection"])
+def test_a_line_that_takes_no_more_messages_is_made_anew(announce: bool, full: str) -> None:
+    script: list[str] = ["250 ok", "250 ok", full, "250 ok", "250 ok", full, "250 ok"]
+    with relay({Step.MAIL: script}) as server:
+        talk = connection(server)
+        for at in range(5):
+            following = Following(reader(at + 1), len(MESSAGE)) if announce and at < 4 else None
+            assert talk.send(reader(at), MESSAGE, following).kind is Kind.ACCEPTED
+        talk.close()
+        server.ended()
+        assert server.connections == 3
+    assert [recipient for recipient, _ in server.delivered] == [
+        reader(at).recipient for at in range(5)
+    ]
+
+
+def test_a_relay_that_takes_too_many_from_us_is_not_dialled_for_each_message() -> None:
+    """The limit is the sender's, not the line's: only a line that took something is made anew."""
+    script = {Step.MAIL: ["250 ok", "450 4.7.1 Error: too many messages from you"]}
+    with relay(script, pipelining=False) as server:
+        talk = connection(server)
+        kinds = [talk.send(reader(at), MESSAGE).kind for at in range(5)]
+        talk.close()
+        assert kinds == [Kind.ACCEPTED] + [Kind.DEFERRED] * 4
+        assert server.connections == 2
+
+
 def test_refused_messages_count_too() -> None:
     with relay({Step.RCPT: "550 5.1.1 no", Step.DATA: "503 no"}) as server:
         talk = connection(server, messages=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
 import subprocess
@@ -29,6 +30,20 @@ def _typed(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def _typed_within_a_month(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """As `_typed`; once more where the month ended meanwhile: its issue is then, rightly, sent no more."""
+    before = _month()
+    ran = _typed(script, folder)
+    if _month() != before:
+        (folder / "again").mkdir()
+        ran = _typed(script, folder / "again")
+    return ran
+
+
+def _month() -> str:
+    return f"{dt.datetime.now(dt.UTC):%Y-%m}"
+
+
 @pytest.fixture
 def first_letter() -> str:
     readme = (TOP / "README.md").read_text("utf-8")
@@ -51,14 +66,14 @@ def test_the_readme_leads_from_nothing_to_a_mail_in_at_most_six_commands(
 def test_every_block_of_the_tutorial_runs_in_its_order(tmp_path: Path) -> None:
     blocks = FENCE.findall((TOP / "docs" / "tutorial.md").read_text("utf-8"))
 
-    ran = _typed("\n".join(blocks), tmp_path)
+    ran = _typed_within_a_month("\n".join(blocks), tmp_path)
 
     assert len(blocks) >= 6
     assert ran.returncode == 0, ran.stderr
     assert "states: pending <5" in ran.stdout
     assert "1 imported · 1 refused" in ran.stderr
     assert "readers.csv:3" in ran.stderr
-    assert "to 1 readers (en 1)" in ran.stdout
+    assert "to 1 reader (en 1)" in ran.stdout
 
 
 def test_every_link_of_the_documentation_leads_somewhere() -> None:

@@ -28,12 +28,17 @@ class Mail:
 
 @dataclass
 class Imap:
-    """`hang_up` is the command at which the connection is cut, before anything is done."""
+    """`hang_up` is the command at which the connection is cut, before anything is done.
+
+    Like Dovecot it names the `extensions` to whoever has logged in, and to nobody else.
+    """
 
     port: int
     folder: dict[int, Mail] = field(default_factory=dict)
     moved: list[bytes] = field(default_factory=list)
-    capabilities: str = "IMAP4rev1 UIDPLUS MOVE"
+    capabilities: str = "IMAP4rev1"
+    extensions: str = "UIDPLUS MOVE"
+    logged_in: bool = False
     hang_up: str = ""
     seen: list[str] = field(default_factory=list)
     tls: ssl.SSLContext | None = None
@@ -43,10 +48,11 @@ class Imap:
             self.folder[len(self.folder) + 1 + len(self.moved)] = Mail(raw)
 
     def talk(self, link: socket.socket) -> None:
+        self.logged_in = False
         file = link.makefile("rwb")
         self._say(file, "* OK ready")
         while line := file.readline():
-            words = line.decode().strip()
+            words = line.decode("latin-1").strip()
             tag, _, command = words.partition(" ")
             self.seen.append(re.sub(r"(LOGIN \S+ ).*", r"\1...", command))
             if self.hang_up and command.startswith(self.hang_up):
@@ -68,10 +74,12 @@ class Imap:
         self._say(file, f"{tag} {done} done")
 
     def _capability(self, file: BinaryIO, _command: str) -> None:
-        self._say(file, f"* CAPABILITY {self.capabilities}")
+        more = f" {self.extensions}" if self.logged_in else ""
+        self._say(file, f"* CAPABILITY {self.capabilities}{more}")
 
     def _login(self, _file: BinaryIO, command: str) -> str:
-        return "OK" if f'"{PASSWORD}"' in command else "NO [AUTHENTICATIONFAILED] user@example.org"
+        self.logged_in = f'"{PASSWORD}"' in command
+        return "OK" if self.logged_in else "NO [AUTHENTICATIONFAILED] user@example.org"
 
     def _select(self, file: BinaryIO, command: str) -> str:
         self._say(file, f"* {len(self.folder)} EXISTS")

@@ -321,19 +321,19 @@ def test_without_uidplus_nothing_is_expunged(sqlite_sent: Sent, server: Imap) ->
     sent = sqlite_sent
     (gone,) = sent.readers(1)
     sent.issue()
-    server.capabilities = "IMAP4rev1"
+    server.extensions = ""
     server.put(corpus.postfix(sent.ours(gone)))
     pass_(sent, ImapFolder(box(server, delete=True)))
     assert server.folder[1].flags == {r"\Seen", r"\Deleted"}
     assert pass_(sent, ImapFolder(box(server))).total == 0
 
 
-@pytest.mark.parametrize("capabilities", ["IMAP4rev1 UIDPLUS MOVE", "IMAP4rev1 UIDPLUS"])
-def test_an_imap_mail_is_moved(sqlite_sent: Sent, server: Imap, capabilities: str) -> None:
+@pytest.mark.parametrize("extensions", ["UIDPLUS MOVE", "UIDPLUS"])
+def test_an_imap_mail_is_moved(sqlite_sent: Sent, server: Imap, extensions: str) -> None:
     sent = sqlite_sent
     (gone,) = sent.readers(1)
     sent.issue()
-    server.capabilities = capabilities
+    server.extensions = extensions
     raw = corpus.postfix(sent.ours(gone))
     server.put(raw)
     pass_(sent, ImapFolder(box(server, move_to="Done")))
@@ -350,7 +350,10 @@ def test_a_line_that_is_cut_loses_no_mail(sqlite_sent: Sent, server: Imap, at: s
     server.hang_up = at
     with pytest.raises(CouldNotRun) as caught:
         pass_(sent, ImapFolder(box(server, delete=True)))
-    assert caught.value.findings[0].code == "NL646"
+    (finding,) = caught.value.findings
+    assert finding.code == "NL646"
+    assert "hung up" in finding.what
+    assert "password" not in finding.what
     assert len(server.folder) == 1
     server.hang_up = ""
     done = pass_(sent, ImapFolder(box(server, delete=True)))
@@ -384,6 +387,12 @@ def test_a_server_that_is_away_or_silent_is_said(sqlite_sent: Sent, server: Imap
     with pytest.raises(CouldNotRun) as caught:
         pass_(sqlite_sent, ImapFolder(quiet, timeout=0.2))
     assert "refused" in caught.value.findings[0].what
+
+
+def test_tls_to_a_port_that_speaks_none_is_said_in_words(sqlite_sent: Sent, server: Imap) -> None:
+    with pytest.raises(CouldNotRun) as caught:
+        pass_(sqlite_sent, ImapFolder(box(server, security="tls")))
+    assert "does not answer (TLS failed: wrong version number)" in caught.value.findings[0].what
 
 
 @pytest.mark.parametrize(("security", "at_once"), [("tls", True), ("starttls", False)])

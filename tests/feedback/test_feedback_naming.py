@@ -88,6 +88,31 @@ def test_an_envelope_recipient_tells_what_the_header_does_not(sqlite_sent: Sent)
     assert sent.hears(raw, recipients=(ours.verp,)).effects == {Effect.SUPPRESSED: 1}
 
 
+def test_a_server_that_folds_capitals_takes_no_name_away(sqlite_sent: Sent) -> None:
+    """Exim gives a pipe RECIPIENT in small letters; the header has it as it was."""
+    sent = sqlite_sent
+    one, two, three = sent.readers(3)
+    sent.issue()
+    piped, bare, nameless = sent.ours(one), sent.ours(two), sent.ours(three)
+    assert sent.hears(corpus.exim(piped), recipients=(piped.verp.lower(),)).effects == {
+        Effect.SUPPRESSED: 1
+    }
+    folded = corpus.exim(bare).replace(bare.verp.encode(), bare.verp.lower().encode())
+    assert sent.hears(folded).effects == {Effect.SUPPRESSED: 1}
+    alone = replace(nameless, verp=nameless.verp.lower(), message_id="", leave="", envelope_id="")
+    assert sent.hears(corpus.report(alone)).mails == {What.NOT_OURS: 1}
+    assert sent.states() == {one: "bounced", two: "bounced", three: "accepted"}
+
+
+def test_a_leave_whose_capitals_were_folded_on_the_way_is_heard(sqlite_sent: Sent) -> None:
+    sent = sqlite_sent
+    (reader,) = sent.readers(1)
+    sent.issue()
+    to = f"leave+{sent.ours(reader).leave}@bounces.example.org"
+    assert sent.hears(corpus.leave_mail(to), recipients=(to.lower(),)).effects == {Effect.LEFT: 1}
+    assert sent.hears(corpus.leave_mail(to.lower())).mails == {What.NOT_OURS: 1}
+
+
 def other_token(token: str) -> str:
     return token[:-1] + ("A" if token[-1] != "A" else "B")
 

@@ -164,3 +164,13 @@ def test_every_number_of_the_settings_has_two_limits() -> None:
 
     assert {"news.window_days", "delivery.rate_per_second", "delivery.smtp.port"} <= set(found)
     assert {name: missing for name, missing in found.items() if missing} == {}
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 20_000, f'a = "{"x" * 1_100_000}"'])
+def test_a_file_that_would_break_its_reader_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "newsletter.toml").write_text(text, "utf-8")
+
+    with pytest.raises(CouldNotRun) as told:
+        config.load(tmp_path)
+
+    assert told.value.findings[0].code == "NL103"

@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from newsletter.language import SPOKEN, Language
+from newsletter.language import SPOKEN, Language, spoken
 from newsletter.resources import PACKAGE
 
 CATALOGUES = sorted((PACKAGE / "locale").glob("*/*.po"))
@@ -22,6 +22,12 @@ def test_dates_follow_each_language() -> None:
 def test_hebrew_runs_from_right_to_left() -> None:
     assert Language("he", "site").direction == "rtl"
     assert Language("en", "site").direction == "ltr"
+
+
+def test_a_kind_of_a_language_speaks_as_that_does() -> None:
+    assert Language("de-AT", "web").gettext("Privacy") == Language("de", "web").gettext("Privacy")
+    assert Language("de-AT", "web").gettext("Privacy") != "Privacy"
+    assert [spoken(tag) for tag in ("ru", "de-AT", "en-GB", "fr")] == ["ru", "de", "en", None]
 
 
 def test_a_language_nobody_translated_speaks_english() -> None:

@@ -118,6 +118,17 @@ def test_a_bad_correction_is_told_with_its_line(
     assert not (settings.root / "public").exists()
 
 
+@pytest.mark.parametrize("above", ["", "---\ndate: soon\n---\n", '---\ndate: "soon\n---\n'])
+def test_an_error_above_a_correction_hides_nothing_below_it(settings: Settings, above: str) -> None:
+    sent(settings)
+    note(settings, f"{above}See:\n\n![A cell](images/cells.svg)\n\n::: box\n:::\n")
+
+    codes = [code for code, _ in refused(settings)]
+
+    assert len(codes) == 3
+    assert {"NL227", "NL243"} < set(codes)
+
+
 @pytest.mark.parametrize("name", ["corrections.fr.md", "corrections.md", "corrections.EN.md"])
 def test_a_correction_in_no_language_of_ours_is_told(settings: Settings, name: str) -> None:
     sent(settings)

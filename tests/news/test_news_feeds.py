@@ -6,8 +6,10 @@ import datetime as dt
 from collections.abc import Callable
 
 import pytest
+from tests.conftest import TOML
 
 from newsletter.config import Settings
+from newsletter.content import topics
 from newsletter.errors import Findings
 from newsletter.news import feeds, proposals
 from newsletter.news.item import State
@@ -64,6 +66,40 @@ def test_the_same_id_twice_is_told(publication: Make) -> None:
 
 def test_a_file_that_is_no_toml_is_told(publication: Make) -> None:
     assert codes(publication, "[[feed]\n")[0][:2] == ("NL400", 1)
+
+
+def test_a_line_that_is_no_toml_is_shown_with_its_column(publication: Make) -> None:
+    settings = publication({"content/feeds.toml": feed("a") + 'path = "b"\n'})
+    with pytest.raises(Findings) as caught:
+        feeds.load(settings)
+    (found,) = caught.value.findings
+    assert found.where
+    assert (str(found.where), found.where.text) == ("content/feeds.toml:7:11", 'path = "b"')
+
+
+def test_a_file_that_would_break_its_reader_is_told(publication: Make) -> None:
+    assert codes(publication, "a = " + "[" * 20_000)[0][0] == "NL400"
+    assert codes(publication, "a = '" + "x" * 1_100_000 + "'\n")[0][0] == "NL400"
+    settings = publication()
+    (settings.root / "content/feeds.toml").unlink()
+    (settings.root / "content/feeds.toml").symlink_to("nowhere")
+    with pytest.raises(Findings) as caught:
+        feeds.load(settings)
+    assert caught.value.findings[0].code == "NL400"
+
+
+@pytest.mark.parametrize("toml", ["feed = [1]\n", "feed = [[]]\n", 'feed = ["a", {id = "b"}]\n'])
+def test_a_list_of_what_is_no_table_is_told(publication: Make, toml: str) -> None:
+    assert codes(publication, toml) == [("NL402", 1, "write [[feed]], with two brackets")]
+
+
+def test_a_byte_order_mark_is_no_mistake(publication: Make) -> None:
+    settings = publication(
+        {"content/feeds.toml": "\ufeff" + feed("a"), "content/topics.toml": "\ufeff[cells]\n"},
+        "\ufeff" + TOML,
+    )
+    assert [each.id for each in feeds.load(settings)] == ["a"]
+    assert topics.read(settings.root, ("de",))[0] == {"cells": {}}
 
 
 def test_a_feed_needs_one_place_and_only_one(publication: Make) -> None:

@@ -276,6 +276,29 @@ def test_without_age_it_is_said_what_to_install(
     assert code(error) == "NL813"
 
 
+@pytest.mark.parametrize("blocks", [0, 1])
+def test_an_interrupt_is_one_in_whichever_block_it_comes(
+    filled: Store, identity: Path, recipient: str, tmp_path: Path, now: dt.datetime, blocks: int
+) -> None:
+    made = backup.write(filled, tmp_path / "one.age", [recipient], now)
+
+    class Interrupted:
+        def __init__(self) -> None:
+            self.left = blocks
+            self.file = made.path.open("rb")
+
+        def read(self, size: int) -> bytes:
+            self.left -= 1
+            if self.left < 0:
+                self.file.close()
+                raise KeyboardInterrupt
+            return self.file.read(size)
+
+    secret = pyrage.x25519.Identity.from_str(identity.read_text().splitlines()[-1])
+    with pytest.raises(KeyboardInterrupt):
+        list(backup._lines(pyrage, Interrupted(), secret, None))
+
+
 def test_progress_ends_at_all_of_it(
     filled: Store, identity: Path, recipient: str, tmp_path: Path, now: dt.datetime
 ) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from newsletter import config, content
-from newsletter.demo.scratch import make
+from newsletter.demo.scratch import make, steady
 from newsletter.issue import period
 
 CLINIC = Path(__file__).parents[2]
@@ -52,6 +52,28 @@ def test_the_demo_lives_through_a_month_and_leaves_nothing_behind(
     assert "nobody was sent anything now" in ended.stderr
     assert list(scratch.iterdir()) == []
     assert _tree(CLINIC) == before
+
+
+@pytest.mark.parametrize(
+    ("now", "zone", "today"),
+    [
+        ("2026-12-15T12:00Z", "Europe/Berlin", "2026-12-15"),
+        ("2026-11-30T22:58Z", "Etc/GMT+6", "2026-11-30"),  # two minutes before it ends in Berlin
+        ("2026-11-30T23:58Z", "Europe/Berlin", "2026-12-01"),  # where UTC still has November
+    ],
+)
+def test_the_demos_month_is_that_of_the_publication_and_does_not_end_meanwhile(
+    tmp_path: Path, now: str, zone: str, today: str
+) -> None:
+    moment = dt.datetime.fromisoformat(now)
+
+    found = steady(CLINIC, moment)
+    day = moment.astimezone(found).date()
+    copy = make(CLINIC, tmp_path / "copy", day, "http://127.0.0.1:8765", 2525, found)
+
+    assert (found.key, str(day)) == (zone, today)
+    assert config.load(copy.root).publication.time_zone == found
+    assert period.at(moment + dt.timedelta(minutes=50), found) == period.read(copy.period)
 
 
 @pytest.mark.parametrize("today", ["2027-03-31", "2028-02-29", "2026-12-01", "2030-01-15"])

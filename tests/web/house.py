@@ -229,6 +229,7 @@ def make_house(
         "clock": lambda: NOW,
         "templates": tuple(resources.templates("web")),
         "tokens": resources.templates("site")[-1] / "tokens.css",
+        "icon": resources.templates("site")[-1] / "icon.svg",
         "site": site,
         **changes,
     }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from newsletter.cli.trouble import from_exception
-from newsletter.errors import CouldNotRun, Finding, Level, Where
+from newsletter.errors import CouldNotRun, Finding, Findings, Level
 
 if TYPE_CHECKING:
     from newsletter.wiring import House
@@ -89,24 +89,15 @@ def _clock(house: House) -> Seen:
 
 def _texts(house: House) -> Seen:
     from newsletter import content
+    from newsletter.checks import languages
     from newsletter.cli.words import tally
 
-    catalogue = content.load(house.settings, house.clock())
-    return Seen("texts", tally(catalogue), (*catalogue.warnings, *_closed_forms(house)))
-
-
-def _closed_forms(house: House) -> Iterator[Finding]:
-    """NL142 for each language in which nobody can sign up, because no words to agree to are there."""
-    known = {wording.language for wording in house.wordings()}
-    for language in house.settings.publication.languages:
-        if language not in known:
-            yield Finding(
-                "NL142",
-                f"there is no consent wording in {language}: its sign-up form stays closed",
-                Where(f"content/consent/{language}"),
-                help=f"write the sentence that people agree to into content/consent/{language}/1.md",
-                level=Level.WARNING,
-            )
+    lacking = tuple(languages.unready(house.settings))
+    try:
+        catalogue = content.load(house.settings, house.clock())
+    except Findings as wrong:
+        return Seen("texts", _first(wrong.findings), (*wrong.findings, *lacking))
+    return Seen("texts", tally(catalogue), (*catalogue.warnings, *lacking))
 
 
 def _site(house: House) -> Seen:
@@ -121,7 +112,7 @@ def _site(house: House) -> Seen:
 
 
 def _nobody(house: House) -> bool:
-    return house.database is not None and not house.database.exists()
+    return not house.is_begun
 
 
 def _database(house: House) -> Seen:
@@ -129,9 +120,13 @@ def _database(house: House) -> Seen:
 
     if _nobody(house):
         _insist_on_no_past(house)
-        return Seen("database", f"{house.database}: made with the first reader")
+        return Seen("database", f"{_where(house)}: made with the first reader")
     name = f"{house.database}" if house.database else house.store.dialect
     return Seen("database", name, tuple(health.check(house.store, house.database)))
+
+
+def _where(house: House) -> str:
+    return str(house.database or "the server's database")
 
 
 def _insist_on_no_past(house: House) -> None:
@@ -141,7 +136,7 @@ def _insist_on_no_past(house: House) -> None:
         raise CouldNotRun(
             Finding(
                 "NL702",
-                f"{house.database} is gone, and {seen.last} was sent from it",
+                f"{_where(house)} is gone, and {seen.last} was sent from it",
                 help="bring it back, or restore a backup; see [store] url",
             )
         )

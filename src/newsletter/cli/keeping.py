@@ -51,16 +51,19 @@ def restore(
 ) -> None:
     """Fill an empty store from a backup. Whoever left or was erased since does not come back.
 
-    Nothing is sent from it until `newsletter doctor --adopt` says that this
-    store is the one to go on with.
+    It comes back whole, or everything is as it was before. Nothing is sent from
+    it until `newsletter doctor --adopt` says that this store is the one to go on
+    with.
     """
     from newsletter.subscribers.restoring import restore as fill
 
     desk = desk_of(ctx)
-    with desk.house() as house, desk.progress() as progress:
-        done = fill(
-            house.store, file.absolute(), identity.absolute(), house.journal, progress=progress
-        )
+    with (
+        desk.house() as house,
+        house.store_anew() as store,
+        desk.progress() as progress,
+    ):
+        done = fill(store, file.absolute(), identity.absolute(), house.journal, progress=progress)
     desk.say(f"{done.rows:,} rows restored; the journal changed {done.journal.applied:,} of them")
     desk.say("next: newsletter doctor")
 

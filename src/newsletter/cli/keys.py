@@ -13,15 +13,27 @@ from newsletter.cli.lazy import group
 app = group("key", "The key that opens readers' addresses. It never lies with the data.")
 
 
-@app.command(epilog=examples("newsletter key new ../my-letter.key"))
+@app.command(
+    epilog=examples(
+        "newsletter key new ../my-letter.key",
+        "newsletter key new --backup ../my-backup-identity.txt",
+    )
+)
 def new(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="outside the publication's folder")],
+    backup: Annotated[
+        bool, typer.Option("--backup", help="the key of backups; print its public half")
+    ] = False,
 ) -> None:
     """Make a key file that only this account may read, and print its path.
 
     Keep a copy of it where no backup of the database lies. Without it every
     address is lost; with it and the database every address can be read.
+
+    With --backup it is another key, the one that opens backups: FILE holds its
+    secret half, and the public half is printed, for [backup] recipients. It may
+    be made on any machine; keep FILE away from the one that writes the backups.
     """
     desk = desk_of(ctx)
     from newsletter.subscribers import rootkey
@@ -30,9 +42,17 @@ def new(
     known = (desk.root / CONFIGURATION).is_file()
     house = House(desk.settings()) if known else None
     path = file.resolve()
-    rootkey.new(
-        path, publication=desk.root if house else None, database=house.database if house else None
-    )
+    publication, database = (desk.root, house.database) if house else (None, None)
+    if backup:
+        from newsletter.store.backup import new_identity
+
+        identity, recipient = new_identity(now())
+        rootkey.keep(path, identity, publication=publication, database=database)
+        data(recipient)
+        desk.say(f'next: write it under [backup] in newsletter.toml: recipients = ["{recipient}"]')
+        desk.say(f"Move {path} to another machine, or a safe: it opens every backup.")
+        return
+    rootkey.new(path, publication=publication, database=database)
     data(str(path))
     desk.say(f"next: export {rootkey.VARIABLE}={path}")
     desk.say("Keep a copy apart from every backup: without this file no address can be read again.")

@@ -106,16 +106,21 @@ def issue(
         typer.Argument(metavar="PERIOD", help="as 2026-12; else the next without a letter"),
     ] = None,
 ) -> None:
-    """Write the letter of an issue in every language of the publication, and say where they are."""
+    """Write the letter of an issue in every language of the publication, and say where they are.
+
+    Of an issue that has letters, those that are missing: a new language's.
+    """
     from newsletter.issue.period import read
 
     desk = desk_of(ctx)
     settings = desk.settings()
     chosen = read(period) if period else next_period(settings, now())
-    files = {
+    wanted = {
         f"content/issues/{chosen}/letter.{tag}.md": letter_text(settings, chosen, tag)
         for tag in settings.publication.languages
     }
+    missing = {path: text for path, text in wanted.items() if not settings.path(path).exists()}
+    files = missing or wanted  # with none missing, each is said to be there
     _write(settings, files)
     for path in files:
         data(path)
@@ -183,9 +188,9 @@ def article_text(settings: Settings, title: str, today: dt.date, *, draft: bool)
 
 def letter_text(settings: Settings, period: Period, tag: str) -> str:
     """A letter that may be sent as it is."""
-    from newsletter.language import Language
+    from newsletter.language import Language, spoken
 
-    preheader, body = LETTERS.get(tag, LETTERS["en"])
+    preheader, body = LETTERS[spoken(tag) or "en"]
     subject = f"{settings.publication.title}: {Language(tag, 'site').month(period.first_day)}"
     return f"---\nsubject: {quoted(subject)}\npreheader: {quoted(preheader)}\n---\n\n{body}"
 

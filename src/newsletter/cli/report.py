@@ -110,7 +110,7 @@ def as_github(findings: Sequence[Finding]) -> str:
             place |= {"line": str(where.line)} if where.line else {}
             place |= {"col": str(where.column)} if where.column else {}
         properties = ",".join(f"{name}={_property(value)}" for name, value in place.items())
-        message = _escape(f"{finding.what}. {finding.help}".strip())
+        message = _escape(f"{short(finding.what)}. {short(finding.help)}".strip())
         lines.append(f"::{finding.level} {properties}::{message}")
     return "\n".join(lines) + ("\n" if lines else "")
 
@@ -145,7 +145,7 @@ def _block(finding: Finding, root: Path | None, colour: bool, *, with_help: bool
 
     tone = RED if finding.level is Level.ERROR else YELLOW
     head = paint(f"{finding.level}[{finding.code}]", BOLD, tone)
-    lines = [f"{head}: {paint(clean(finding.what), BOLD)}"]
+    lines = [f"{head}: {paint(clean(short(finding.what)), BOLD)}"]
     where = finding.where
     if where:
         column = where.column if where.line else None
@@ -154,9 +154,9 @@ def _block(finding: Finding, root: Path | None, colour: bool, *, with_help: bool
         if where.text is not None:
             lines += _frame(finding, where, paint, tone)
         elif finding.label:
-            lines.append(f"   {paint('|', CYAN)} {clean(finding.label)}")
+            lines.append(f"   {paint('|', CYAN)} {clean(short(finding.label))}")
     if finding.help and with_help:
-        first, *rest = clean(finding.help, keep="\n").split("\n")
+        first, *rest = clean(short(finding.help), keep="\n").split("\n")
         lines.append(f"{paint('help', CYAN)}: {first}")
         lines += [f"      {line}" for line in rest]
     return "\n".join(lines)
@@ -169,15 +169,25 @@ def _frame(finding: Finding, where: Where, paint: Any, tone: str) -> list[str]:
     bar = paint("|", CYAN)
     lines = [f"{margin} {bar}", f"{number:>{len(margin)}} {bar} {clean(text)}"]
     if where.column:
-        before = clean(text[: where.column - 1])
-        under = clean(text[where.column - 1 : where.column - 1 + max(1, where.width)])
+        at = where.column - where.begins
+        before, under = clean(text[:at]), clean(text[at : at + max(1, where.width)])
         caret = paint("^" * max(1, _cells(under)), tone)
         lines.append(
-            f"{margin} {bar} {' ' * _cells(before)}{caret} {clean(finding.label)}".rstrip()
+            f"{margin} {bar} {' ' * _cells(before)}{caret} {clean(short(finding.label))}".rstrip()
         )
     elif finding.label:
-        lines.append(f"{margin} {bar} {clean(finding.label)}")
+        lines.append(f"{margin} {bar} {clean(short(finding.label))}")
     return [*lines, f"{margin} {bar}"]
+
+
+LONGEST_WORDS = 500
+"""Characters of what a finding says. A value that an editor wrote may stand in it, and may be a book."""
+
+
+def short(text: str) -> str:
+    """`text`, or its beginning and its end where it is too long to be read."""
+    half = LONGEST_WORDS // 2
+    return text if len(text) <= LONGEST_WORDS else f"{text[:half]} … {text[-half:]}"
 
 
 def clean(text: str, keep: str = "") -> str:
@@ -226,9 +236,9 @@ def _object(finding: Finding) -> dict[str, Any]:
     return {
         "code": finding.code,
         "level": str(finding.level),
-        "what": finding.what,
-        "label": finding.label,
-        "help": finding.help,
+        "what": short(finding.what),
+        "label": short(finding.label),
+        "help": short(finding.help),
         "path": where.path if where else None,
         "line": where.line if where else None,
         "column": where.column if where else None,

@@ -155,7 +155,7 @@ def _look(desk: Desk, house: House, period: str, names: list[str], form: str) ->
     case = case_of(house, period)
     try:
         with desk.progress() as progress:
-            found = flow.look(house.store, case, files, Format(form), vault, progress)
+            found = flow.look(house.store, case, files, Format(form), vault, now(), progress)
     except (OSError, Unreadable) as error:
         why = getattr(error, "strerror", None) or str(error)
         name = getattr(error, "filename", None) or ", ".join(names)
@@ -190,7 +190,7 @@ def _show(
     *,
     json: bool,
 ) -> None:
-    from newsletter.delivery.doubt import foresee
+    from newsletter.delivery.doubt import Cover, foresee
 
     pairs = list(zip(found.judged, effects, strict=True))
     if json:
@@ -210,6 +210,11 @@ def _show(
         f"{found.log.entries:,} entries read, {len(found.log.found):,} mails of ours met;"
         f" {left} in doubt"
     )
+    if word.complete and any(each.cover is Cover.EARLY for each in found.judged):
+        desk.say(
+            "a mail server may take ten minutes over a mail; what it does not name then was not"
+            " taken: ask again with the log of that moment"
+        )
     if (
         left
         and any(each.proof.value in ("absent", "begun") for each in found.judged)

@@ -111,7 +111,8 @@ def send(
     """Send the approved issue to every reader, once. Run again, it goes on where it stopped.
 
     Ctrl-C finishes what is under way and says what was not tried. Exit 3 when
-    somebody waits or is in doubt.
+    somebody waits or is in doubt. --dry-run asks everything that sending asks but
+    the relay, changes nothing, and exits 1 when the issue would not be sent.
     """
     desk = desk_of(ctx)
     if to_inbox:
@@ -215,31 +216,38 @@ def _tell(desk: Desk, sent: Sent, zone: dt.tzinfo) -> int:
 
 
 def _foretell(desk: Desk, house: House, month: Period, *, early: bool) -> None:
-    """What `send` would do now; nothing is changed and the relay is not asked."""
-    from newsletter.flows.audience import audience
-    from newsletter.issue import freeze
+    """What `send` would do now; nothing is changed and the relay is not asked.
+
+    Raises:
+        Findings: everything for which `send` would not.
+    """
+    from newsletter.flows.foretell import foretell
+
+    told = foretell(house.ground, month, early=early)
+    if told.account is not None:
+        data(describe(told.account, house.settings.publication.time_zone))
+        waiting = told.account.pending
+        verb = "would not go on" if told.findings else "would go on"
+        said = f"{verb}: {waiting:,} wait; nobody else would be written to"
+        desk.say(said if waiting else "nobody would be sent anything: nobody waits")
+    if told.issue is not None:
+        _describe(house.settings, told.issue, told.audience)
+    if told.findings:
+        raise Findings(told.findings, f"{month} would not be sent; nothing was changed.")
+
+
+def _describe(settings: Settings, issue: ApprovedIssue, counted: dict[str, int]) -> None:
+    """What would go out: which issue, when, to how many, and by which road."""
     from newsletter.issue import period as calendar
 
-    settings = house.settings
-    zone = settings.publication.time_zone
-    account = house.account(str(month))
-    if account is not None:
-        data(describe(account, zone))
-        desk.say(f"would go on: {account.pending:,} wait; nobody else would be written to")
-        return
-    issue = freeze.load(settings, month)
-    due = calendar.due(settings, month)
-    counted = audience(house.store)
-    data(f"{month}: number {issue.number}, approved by {', '.join(issue.approved_by)}")
-    data(f"  due {due.astimezone(zone):%Y-%m-%d %H:%M}")
+    due = calendar.due(settings, calendar.read(issue.period))
+    data(f"{issue.period}: number {issue.number}, approved by {', '.join(issue.approved_by)}")
+    data(f"  due {due.astimezone(settings.publication.time_zone):%Y-%m-%d %H:%M}")
     for edition in issue.editions:
         data(f"  {edition.language}: “{edition.subject}”")
-    data(f"  to {sum(counted.values()):,} readers ({_by_language(counted)})")
+    number = sum(counted.values())
+    data(f"  to {number:,} reader{'' if number == 1 else 's'} ({_by_language(counted)})")
     data(f"  by {_road(settings)}")
-    if calendar.at(now(), zone) != month:
-        desk.say("would be refused: an issue is sent within its own month, or not at all")
-    elif due > now() and not early:
-        desk.say("would be refused: it is not due yet; --early sends it within its month")
 
 
 def _by_language(counted: dict[str, int]) -> str:
@@ -250,5 +258,7 @@ def _road(settings: Settings) -> str:
     delivery = settings.delivery
     if delivery.transport == "outbox":
         return f"the outbox folder {delivery.outbox_path}/"
+    if delivery.transport == "sendgrid":
+        return "SendGrid"
     smtp = delivery.smtp
     return f"SMTP to {smtp.host}:{smtp.port} ({smtp.security})"

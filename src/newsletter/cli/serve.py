@@ -53,11 +53,16 @@ STILL = Finding(
 )
 
 
-@app.command(epilog=examples("newsletter run", "newsletter run --no-web"))
+@app.command(
+    epilog=examples("newsletter run", "newsletter run --no-web", "newsletter run --site-only")
+)
 def run(
     ctx: typer.Context,
     no_web: Annotated[
         bool, typer.Option("--no-web", help="only send; the site and forms are served elsewhere")
+    ] = False,
+    site_only: Annotated[
+        bool, typer.Option("--site-only", help="a look at the site: no forms, no mail, no key")
     ] = False,
 ) -> None:
     """Serve the site and the forms, mail what the forms ask for, and send the month's issue when it is due.
@@ -69,6 +74,9 @@ def run(
     from newsletter.cli.signals import stopping
 
     desk = desk_of(ctx)
+    if site_only:
+        _show(desk)
+        return
     with stopping(desk.say) as asked, desk.house() as house:
         settings = house.settings
         insist_on_a_road(settings)
@@ -83,13 +91,35 @@ def run(
 
         server = serve(house.web_app(), settings.web.bind, settings.web.trusted_proxies)
         try:
-            desk.say(
-                f"site and forms: http://{settings.web.bind.rpartition(':')[0]}:{server.port}/  (Ctrl-C ends it)"
-            )
+            desk.say(f"site and forms: {_at(settings, server.port)}  (Ctrl-C ends it)")
             keep(duties, asked)
         finally:
             server.stop()
     desk.say("stopped")
+
+
+def _show(desk: Desk) -> None:
+    """Serve the built site, made anew when a text changes, until Ctrl-C; nobody is known to it."""
+    from newsletter.cli.signals import stopping
+    from newsletter.schedule import local
+    from newsletter.web.server import serve
+
+    with stopping(desk.say) as asked, desk.house() as house:
+        settings = house.settings
+        duties = Duties(desk, house, asked)
+        duties.build()
+        server = serve(house.site_app(), settings.web.bind, settings.web.trusted_proxies)
+        try:
+            desk.say(f"the site alone: {_at(settings, server.port)}  (Ctrl-C ends it)")
+            desk.say("its forms are closed: for them `newsletter run` needs a key")
+            local.run([local.Duty("site", SITE_SECONDS, duties.site)], asked, duties.trouble)
+        finally:
+            server.stop()
+    desk.say("stopped")
+
+
+def _at(settings: Settings, port: int) -> str:
+    return f"http://{settings.web.bind.rpartition(':')[0]}:{port}/"
 
 
 def insist_on_a_road(settings: Settings) -> None:

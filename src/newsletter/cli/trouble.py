@@ -24,10 +24,8 @@ class Trouble:
 def from_exception(error: Exception) -> Trouble:
     """The one place that knows every kind of exception that reaches the command line."""
     match error:
-        case Findings():
+        case Findings() | CouldNotRun():
             return Trouble(error.findings, error.exit_code, error.state or NOTHING_DONE)
-        case CouldNotRun():
-            return Trouble(error.findings, error.exit_code)
         case NewsletterError():
             return Trouble(
                 (Finding("NL129", str(error), help="see `newsletter explain NL129`"),),

@@ -130,27 +130,35 @@ def build(
         left = ", ".join(f"{count} {why}" for why, count in report.left_out.items())
         desk.say(f"left out: {left}")
     if not out:
-        desk.say("next: newsletter run   (look at it, with its forms)")
+        alone = "" if os.environ.get("NEWSLETTER_KEY_FILE") else " --site-only"
+        desk.say(f"next: newsletter run{alone}   (look at it{'' if alone else ', with its forms'})")
 
 
 def _everything(settings: Settings, progress: Progress) -> tuple[Catalogue | None, list[Finding]]:
     """All texts: articles and pages, letters that are not frozen, corrections, feeds, whether the frozen bytes hold;
-    and whether readers can read who will be given their address."""
+    what a language lacks; and who will be given readers' addresses."""
     from newsletter import content
+    from newsletter.checks import languages
     from newsletter.content import corrections, letters
     from newsletter.issue import frozen
     from newsletter.news import feeds
 
     catalogue = None
     found: list[Finding] = []
+    periods = dict.fromkeys(path.parent.name for path in months.open_letters(settings))
+    written = [letters.gather(settings, period) for period in periods]
     try:
-        catalogue = content.load(settings, now(), progress=progress)
+        catalogue = content.load(
+            settings,
+            now(),
+            letters=written,
+            jobs=len(os.sched_getaffinity(0)),
+            progress=progress,
+        )
         found += catalogue.warnings
     except Findings as wrong:
         found += wrong.findings
-    periods = dict.fromkeys(path.parent.name for path in months.open_letters(settings))
     looks: list[Callable[[], object]] = [
-        *(partial(letters.load, settings, period) for period in periods),
         partial(feeds.load, settings),
         *(partial(frozen.load, settings, period) for period in frozen.periods(settings)),
         *(partial(corrections.load, settings, str(each)) for each in frozen.periods(settings)),
@@ -160,12 +168,11 @@ def _everything(settings: Settings, progress: Progress) -> tuple[Catalogue | Non
             look()
         except Findings as wrong:
             found += wrong.findings
-    return catalogue, [*found, *_of_readers(settings, catalogue)]
+    return catalogue, [*found, *languages.unready(settings), *_of_readers(settings)]
 
 
-def _of_readers(settings: Settings, catalogue: Catalogue | None) -> list[Finding]:
+def _of_readers(settings: Settings) -> list[Finding]:
     """What stands against whoever will be given readers' addresses, or is believed about them."""
-    from newsletter.config import FILE_NAME
     from newsletter.delivery.transports import choice
 
     found = choice.objections(settings, now().date())
@@ -173,18 +180,6 @@ def _of_readers(settings: Settings, catalogue: Catalogue | None) -> list[Finding
         from newsletter.delivery.feedback import sendgrid
 
         found += sendgrid.objections(settings)
-    if settings.processors and catalogue is not None:
-        told = {page.language for page in catalogue.pages if page.id == "privacy"}
-        found += [
-            Finding(
-                "NL636",
-                f"there is no privacy page in {tag} to name who is under [processors]",
-                Where(FILE_NAME),
-                help=f"write content/pages/privacy.{tag}.md; the names are put at its end by themselves",
-            )
-            for tag in settings.publication.languages
-            if tag not in told
-        ]
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from newsletter import toml
 from newsletter.config.tables import Approver, Processor, Settings, Table
 from newsletter.config.values import FILE_NAME
 from newsletter.errors import CouldNotRun, Finding, Where, did_you_mean
@@ -25,7 +26,7 @@ def load(root: Path) -> Settings:
     root = root.resolve()
     file = root / FILE_NAME
     try:
-        source = read_file(file).decode("utf-8")
+        source = read_file(file).decode("utf-8-sig")
     except FileNotFoundError:
         raise CouldNotRun(
             Finding(
@@ -39,13 +40,13 @@ def load(root: Path) -> Settings:
         raise CouldNotRun(
             Finding(
                 "NL102",
-                f"{FILE_NAME} cannot be read: {error}",
+                f"{FILE_NAME} cannot be read: {_said(error)}",
                 Where(FILE_NAME),
                 help="it must be a readable UTF-8 file",
             )
         ) from error
     try:
-        tables = tomllib.loads(source)
+        tables = toml.loads(source)
     except tomllib.TOMLDecodeError as error:
         line, column = _position_in_message(str(error), source)
         text = source.splitlines()[line - 1] if 0 < line <= len(source.splitlines()) else ""
@@ -61,6 +62,10 @@ def load(root: Path) -> Settings:
         return Settings.model_validate({"root": root, **tables}, context={"root": root})
     except ValidationError as error:
         raise CouldNotRun(*(_finding(item, source) for item in error.errors())) from None
+
+
+def _said(error: OSError | UnicodeDecodeError) -> str:
+    return (error.strerror or "") if isinstance(error, OSError) else str(error)
 
 
 def _position_in_message(message: str, source: str) -> tuple[int, int]:

@@ -234,7 +234,7 @@ class Feedback(Table):
 
 class Backup(Table):
     recipients: tuple[str, ...] = ()
-    """age public keys; a backup is readable by them alone."""
+    """age public keys; a backup is readable by them alone. `newsletter key new --backup FILE` makes one."""
 
 
 class Settings(Table):

@@ -10,7 +10,7 @@ from newsletter.content import mapping
 from newsletter.content.fields import Fields
 from newsletter.content.model import Article, Author, Picture, Reference, Review
 from newsletter.content.source import Text
-from newsletter.errors import Finding, Level
+from newsletter.errors import Finding
 
 _FAR = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 """A draft without a date sorts as the newest and is never published by time."""
@@ -23,25 +23,25 @@ _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
 
 def read(
     text: Text, id_: str, language: str, zone: ZoneInfo, *, health: bool
-) -> tuple[Article | None, list[Finding]]:
+) -> tuple[Article, list[Finding]]:
     """The article in `text`. `health`: the publication's subject asks for a word on review.
 
-    The article is None when a finding is an error.
+    With an error among the findings it holds what could be read, so that the
+    rest of the file can be looked at; its `slug` is "" where that is not known.
     """
     entries, findings = mapping.read(text)
-    if not entries:
-        if not findings:
-            findings.append(
-                Finding(
-                    "NL207",
-                    f"{text.path} has no front matter",
-                    text.where(1),
-                    "the text begins at once",
-                    "begin the file with ---, `title: ...` and the other keys, and ---",
-                )
+    if not entries and not findings:
+        findings.append(
+            Finding(
+                "NL207",
+                f"{text.path} has no front matter",
+                text.where(1),
+                "the text begins at once",
+                "begin the file with ---, `title: ...` and the other keys, and ---",
             )
-        return None, findings
-    fields = Fields(text, entries, findings, "an article")
+        )
+    # Without a front matter nobody needs to hear of each key that is not in it.
+    fields = Fields(text, entries, findings if entries else [], "an article")
     published = fields.moment("published", zone, required=not _is_draft(fields))
     article = Article(
         id=id_,
@@ -57,7 +57,7 @@ def read(
         review=_review(fields, health=health),
         references=_references(fields),
         picture=_picture(fields),
-        slug=fields.slug("slug", id_),
+        slug=fields.slug("slug", id_) if entries else "",
         aliases=_aliases(fields),
         draft=fields.flag("draft"),
         expires=fields.moment("expires", zone),
@@ -76,8 +76,6 @@ def read(
     )
     _dates_in_order(fields, article, zone)
     fields.finish()
-    if any(finding.level is Level.ERROR for finding in findings):
-        return None, findings
     return article, findings
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from newsletter.config import Settings
 from newsletter.content import checks, texts, topics, wordings
 from newsletter.content.given import Given
+from newsletter.content.letters import Gathered as Letters
 from newsletter.content.model import Article, Page, Wording
 from newsletter.content.pictures import Drawn
 from newsletter.content.reading import Reading
@@ -84,6 +85,7 @@ def load(
     drafts: bool = False,
     shelf: Shelf | None = None,
     given: dict[str, Given] | None = None,
+    letters: Sequence[Letters] = (),
     jobs: int = 1,
     progress: texts.Progress | None = None,
 ) -> Catalogue:
@@ -91,13 +93,15 @@ def load(
 
     `drafts` publishes drafts too (preview). `shelf` keeps what was parsed
     before; `jobs` processes parse what was not. `given`: texts that were read
-    already, by their path; they are taken out of it.
+    already, by their path; they are taken out of it. `letters`: those that are
+    checked with the rest.
 
     Raises:
         Findings: at least one error; every finding of every file is in it.
     """
     languages = settings.publication.languages
     gathered = texts.gather(settings, shelf=shelf, given=given, jobs=jobs, progress=progress)
+    gathered = _with(gathered, letters)
     findings = list(gathered.findings)
     known_topics, problems = topics.read(settings.root, languages)
     findings += problems
@@ -126,6 +130,19 @@ def load(
         _readings=gathered.readings,
         _index={(article.id, article.language): article for article in published},
     )
+
+
+def _with(gathered: texts.Gathered, letters: Sequence[Letters]) -> texts.Gathered:
+    """The texts, and the letters beside them."""
+    made = gathered
+    for issue in letters:
+        made = replace(
+            made,
+            letters=(*made.letters, *issue.letters.values()),
+            readings=made.readings | issue.readings,
+            findings=(*made.findings, *issue.findings),
+        )
+    return made
 
 
 def _in_order(findings: list[Finding]) -> list[Finding]:

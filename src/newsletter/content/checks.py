@@ -10,7 +10,7 @@ from pathlib import Path
 
 from newsletter.content import links, urls
 from newsletter.content import pictures as picture_files
-from newsletter.content.model import Article, Page, Source
+from newsletter.content.model import Article, Letter, Page, Source
 from newsletter.content.pictures import Drawn
 from newsletter.content.prose import locate
 from newsletter.content.texts import Gathered
@@ -60,8 +60,8 @@ def everything(
     ]
 
 
-def _texts(gathered: Gathered) -> list[Article | Page]:
-    return [*gathered.articles, *gathered.pages]
+def _texts(gathered: Gathered) -> list[Article | Page | Letter]:
+    return [*gathered.articles, *gathered.pages, *gathered.letters]
 
 
 def _addresses(
@@ -69,7 +69,10 @@ def _addresses(
 ) -> Iterator[Finding]:
     """Two texts may not have one address, nor a page an address of ours."""
     owners: dict[str, str] = {}
-    for text in sorted(_texts(gathered), key=lambda one: one.source.path):
+    texts: list[Article | Page] = [*gathered.articles, *gathered.pages]
+    for text in sorted(texts, key=lambda one: one.source.path):
+        if not text.slug:
+            continue
         path = (
             urls.article_path(text, languages)
             if isinstance(text, Article)
@@ -160,7 +163,7 @@ def pictures(root: Path, gathered: Gathered) -> tuple[dict[str, Drawn], list[Fin
 
     for article in gathered.articles:
         level = Level.WARNING if article.draft else Level.ERROR
-        if article.picture:
+        if article.picture and article.picture.path:
             name = article.picture.path
             read(name, partial(_in_front, root, article.source, name), level)
     for text in _texts(gathered):
@@ -205,6 +208,7 @@ class _Places:
         self.languages = languages
         self.topics = topics
         self.readings = gathered.readings
+        self.unread = gathered.unread
         self.texts = {("article", one.id, one.language): one for one in gathered.articles} | {
             ("page", one.id, one.language): one for one in gathered.pages
         }
@@ -212,11 +216,15 @@ class _Places:
         self.paths: dict[str, Article | Page | None] = {}
         for (kind, id_, _), one in self.texts.items():
             self.ids[kind].add(id_)
+            if not one.slug:
+                continue
             self.paths[
                 urls.article_path(one, languages)
                 if isinstance(one, Article)
                 else urls.page_path(one, languages)
             ] = one
+        # While a text's address is not known, no path can be called a dead end.
+        self.complete = not self.unread and all(one.slug for one in self.texts.values())
         for tag in languages:
             for place in (
                 urls.home_path,
@@ -228,7 +236,7 @@ class _Places:
             ):
                 self.paths.setdefault(place(tag, languages), None)
 
-    def problem(self, target: str, at: Article | Page) -> tuple[str, str] | None:
+    def problem(self, target: str, at: Article | Page | Letter) -> tuple[str, str] | None:
         """(what, what to do) when `target`, written in `at`, leads nowhere."""
         if target.startswith("#"):
             return self._anchor(target[1:], at, at)
@@ -243,6 +251,8 @@ class _Places:
                     ),
                     None,
                 )
+                if other is None and self._is_unread(kind, name, language):
+                    return None
                 if other is None:
                     return f"there is no {kind} `{name}`" + (
                         f" in {language}" if language else ""
@@ -263,12 +273,18 @@ class _Places:
             case _:
                 return None
 
-    def _path(self, name: str, anchor: str, at: Article | Page) -> tuple[str, str] | None:
+    def _is_unread(self, kind: str, name: str, language: str | None) -> bool:
+        tags = (language,) if language else self.languages
+        return any((f"{kind}s", name, tag) in self.unread for tag in tags)
+
+    def _path(self, name: str, anchor: str, at: Article | Page | Letter) -> tuple[str, str] | None:
         if name.startswith(("/issues/", "/topics/", "/assets/")) or (
             name.split("/")[1:2] and name.split("/")[1] in self.languages and "/issues/" in name
         ):
             return None
         path = name if name.endswith("/") or "." in name.rpartition("/")[2] else f"{name}/"
+        if path not in self.paths and not self.complete:
+            return None
         if path not in self.paths:
             return f"this site has no page {name}", did_you_mean(
                 path, self.paths
@@ -277,7 +293,7 @@ class _Places:
         return self._anchor(anchor, other, at) if other else None
 
     def _anchor(
-        self, anchor: str, other: Article | Page, at: Article | Page
+        self, anchor: str, other: Article | Page | Letter, at: Article | Page | Letter
     ) -> tuple[str, str] | None:
         anchors = self.readings[other.source.path].anchors
         if not anchor or anchor in anchors:
@@ -293,7 +309,10 @@ def _translations(root: Path, gathered: Gathered, languages: tuple[str, ...]) ->
     versions: dict[str, list[Article]] = defaultdict(list)
     for article in gathered.articles:
         versions[article.id].append(article)
+    torn = {id_ for kind, id_, _ in gathered.unread if kind == "articles"}
     for id_, articles in versions.items():
+        if id_ in torn:
+            continue  # the one that cannot be read may be the original
         if len(articles) > 1 and all(article.translation_of for article in articles):
             first = min(articles, key=lambda one: languages.index(one.language))
             yield Finding(

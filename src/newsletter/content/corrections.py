@@ -77,9 +77,7 @@ def read(
         what = f"{text.path} has no front matter"
         help_text = "begin the file with ---, `date: 2026-12-08` and ---"
         findings.append(Finding("NL207", what, text.where(1), help=help_text))
-    if not entries:
-        return None, findings
-    fields = Fields(text, entries, findings, "a correction")
+    fields = Fields(text, entries, findings if entries else [], "a correction")
     day = fields.day("date", required=True)
     fields.finish()
     reading = _body(text, language, zone, findings)

@@ -50,7 +50,7 @@ class Endings:
         for key in self.walk.references:
             if key not in self.walk.cited:
                 where = Where(self.walk.telling.source.path, 1)
-                self.walk.telling.findings.append(
+                self.walk.telling.add(
                     Finding(
                         "NL221",
                         f"the reference `{key}` is never cited",

@@ -240,6 +240,7 @@ class Fields:
         return node.raw
 
     def slug(self, name: str, default: str) -> str:
+        """The last part of an address; "" when it is told that it cannot be one."""
         value = self.string(name, longest=100)
         if value and not SLUG.fullmatch(value):
             self.tell(
@@ -249,7 +250,7 @@ class Fields:
                 "small letters a-z, digits, single hyphens",
                 f"for example `{name}: {_slugged(value) or default}`",
             )
-            return default
+            return ""
         return value or default
 
     def check(

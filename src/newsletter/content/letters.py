@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from newsletter.config import Settings
-from newsletter.content import mapping, source
+from newsletter.content import mapping, reading, source
 from newsletter.content.fields import Fields
 from newsletter.content.model import Letter, Pick
+from newsletter.content.reading import Reading
 from newsletter.content.source import Text
-from newsletter.errors import Finding, Findings, Level, Where
+from newsletter.errors import Finding, Findings, Level, Where, did_you_mean
 
 _NEVER = dt.date(1, 1, 1)
 _URL = re.compile(r"https?://[^\s/?#]+\S*")
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The letters of one issue by language, what their bodies read as by path, and every finding.
+
+    With an error among the findings a letter holds what could be read of it.
+    """
+
+    letters: dict[str, Letter]
+    readings: dict[str, Reading]
+    findings: tuple[Finding, ...]
 
 
 def path(period: str, language: str) -> str:
@@ -27,8 +42,19 @@ def load(settings: Settings, period: str) -> dict[str, Letter]:
     Raises:
         Findings: a letter is missing or wrong; everything at once.
     """
+    gathered = gather(settings, period)
+    if any(finding.level is Level.ERROR for finding in gathered.findings):
+        raise Findings(gathered.findings)
+    return gathered.letters
+
+
+def gather(settings: Settings, period: str) -> Gathered:
+    """Read the letters of `period`, front matter and body, and say what is wrong with them."""
     letters: dict[str, Letter] = {}
+    readings: dict[str, Reading] = {}
     findings: list[Finding] = []
+    zone = str(settings.publication.time_zone)
+    findings += _strays(settings, period)
     for language in settings.publication.languages:
         name = path(period, language)
         file = settings.root / name
@@ -52,15 +78,31 @@ def load(settings: Settings, period: str) -> dict[str, Letter]:
             continue
         letter, problems = read(text, period, language)
         findings += problems
-        if letter is not None:
+        body, problems = reading.body(letter, zone)
+        findings += problems
+        if body is not None:
             letters[language] = letter
-    if any(finding.level is Level.ERROR for finding in findings):
-        raise Findings(findings)
-    return letters
+            readings[name] = body
+    return Gathered(letters, readings, tuple(findings))
 
 
-def read(text: Text, period: str, language: str) -> tuple[Letter | None, list[Finding]]:
-    """The letter in `text`; None when a finding is an error."""
+def _strays(settings: Settings, period: str) -> Iterator[Finding]:
+    """NL212 for a letter that no language of the publication will ever show."""
+    languages = settings.publication.languages
+    for file in sorted((settings.root / "content/issues" / period).glob("letter*.md")):
+        tag = file.name.removeprefix("letter.").removesuffix(".md")
+        if tag not in languages:
+            yield Finding(
+                "NL212",
+                f"{file.name} is no letter in a language of this publication",
+                Where(f"content/issues/{period}/{file.name}"),
+                help=did_you_mean(tag, languages)
+                or f"take it away, or add the language to `languages` in newsletter.toml (now {', '.join(languages)})",
+            )
+
+
+def read(text: Text, period: str, language: str) -> tuple[Letter, list[Finding]]:
+    """The letter in `text`; with an error among the findings, what could be read of it."""
     entries, findings = mapping.read(text)
     if not entries and not findings:
         findings.append(
@@ -71,9 +113,7 @@ def read(text: Text, period: str, language: str) -> tuple[Letter | None, list[Fi
                 help="begin the file with ---, `subject: ...`, `preheader: ...` and ---",
             )
         )
-    if not entries:
-        return None, findings
-    fields = Fields(text, entries, findings, "a letter")
+    fields = Fields(text, entries, findings if entries else [], "a letter")
     letter = Letter(
         period=period,
         language=language,
@@ -87,7 +127,7 @@ def read(text: Text, period: str, language: str) -> tuple[Letter | None, list[Fi
         source=text.source,
     )
     fields.finish()
-    return (None if any(finding.level is Level.ERROR for finding in findings) else letter), findings
+    return letter, findings
 
 
 def _ids(fields: Fields, name: str) -> tuple[str, ...]:

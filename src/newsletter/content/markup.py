@@ -21,6 +21,7 @@ from markdown.inlinepatterns import InlineProcessor
 from markdown.util import ETX, STX, AtomicString
 
 from newsletter.content.sparing import SparingInline, spare_blocks
+from newsletter.content.tables import Spilt, Tables
 
 _CITE = r"\s*\[(@[^\[\]]+)\]"
 _NOTE = r"\[\^([^\[\]\s]+)\]"
@@ -129,6 +130,7 @@ class Markup:
 
     def __init__(self) -> None:
         self._dropped: Dropped = lambda tag: None
+        self._spilt: Spilt = lambda spill: None
         md = markdown.Markdown(
             extensions=[TableExtension(use_align_attribute=True), SaneListExtension()]
         )
@@ -139,6 +141,8 @@ class Markup:
         md.inlinePatterns.register(_Mail(_MAIL, md), "automail", 110)
         md.inlinePatterns.register(_Tag(md, lambda tag: self._dropped(tag)), "html", 90)
         md.inlinePatterns.register(_Entity(_ENTITY, md), "entity", 80)
+        tables = Tables(md.parser, lambda spill: self._spilt(spill))
+        md.parser.blockprocessors.register(tables, "table", 75)
         self._md = md
         self._inline = SparingInline(md)
         md.treeprocessors.register(
@@ -146,10 +150,11 @@ class Markup:
         )  # citations look their stash up there
         spare_blocks(md)
 
-    def begin(self, dropped: Dropped) -> None:
-        """Forget the last document; tell `dropped` each tag that is left out."""
+    def begin(self, dropped: Dropped, spilt: Spilt = lambda spill: None) -> None:
+        """Forget the last document; tell `dropped` each tag that is left out, `spilt` each row that does not fit."""
         self._md.reset()
         self._dropped = dropped
+        self._spilt = spilt
 
     def blocks(self, parent: ET.Element, text: str) -> None:
         """Parse `text` into block elements below `parent`; inline markup waits for `inline`."""

@@ -74,10 +74,15 @@ class Outline:
 
 def scan(body: str, tell: Tell) -> Outline:
     """The outline of `body`; what is wrong with its blocks and fences goes to `tell`."""
-    body = _CONTROL.sub("", body)
+    body = plain(body)
     if "<" in body:
         body = _without_removed(body, tell)
-    return _Scan(body.expandtabs(4).split("\n"), tell).run()
+    return _Scan(body.split("\n"), tell).run()
+
+
+def plain(text: str) -> str:
+    """Without control characters, and with spaces for tabs."""
+    return _CONTROL.sub("", text).expandtabs(4)
 
 
 class _Scan:

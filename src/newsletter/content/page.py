@@ -8,25 +8,23 @@ from newsletter.content import mapping
 from newsletter.content.fields import Fields
 from newsletter.content.model import Page
 from newsletter.content.source import Text
-from newsletter.errors import Finding, Level
+from newsletter.errors import Finding
 
 
-def read(text: Text, id_: str, language: str) -> tuple[Page | None, list[Finding]]:
-    """The page in `text`; None when a finding is an error."""
+def read(text: Text, id_: str, language: str) -> tuple[Page, list[Finding]]:
+    """The page in `text`; with an error among the findings, what could be read of it (as an article's)."""
     entries, findings = mapping.read(text)
-    if not entries:
-        if not findings:
-            findings.append(
-                Finding(
-                    "NL207",
-                    f"{text.path} has no front matter",
-                    text.where(1),
-                    "the text begins at once",
-                    "begin the file with ---, `title: ...` and ---",
-                )
+    if not entries and not findings:
+        findings.append(
+            Finding(
+                "NL207",
+                f"{text.path} has no front matter",
+                text.where(1),
+                "the text begins at once",
+                "begin the file with ---, `title: ...` and ---",
             )
-        return None, findings
-    fields = Fields(text, entries, findings, "a page")
+        )
+    fields = Fields(text, entries, findings if entries else [], "a page")
     page = Page(
         id=id_,
         language=language,
@@ -36,9 +34,9 @@ def read(text: Text, id_: str, language: str) -> tuple[Page | None, list[Finding
             Literal["none", "top", "footer"],
             fields.choice("menu", ("none", "top", "footer"), "none"),
         ),
-        slug=fields.slug("slug", id_),
+        slug=fields.slug("slug", id_) if entries else "",
         body=text.body,
         source=text.source,
     )
     fields.finish()
-    return (None if any(finding.level is Level.ERROR for finding in findings) else page), findings
+    return page, findings

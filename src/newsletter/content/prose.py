@@ -39,12 +39,13 @@ from xml.etree import ElementTree as ET
 
 from markdown.util import AtomicString, code_escape
 
-from newsletter.content import abbreviations, price, serial
+from newsletter.content import abbreviations, price, serial, tables
 from newsletter.content.emergency import EVERYWHERE
 from newsletter.content.endings import Endings
 from newsletter.content.markup import Markup
 from newsletter.content.model import Reference, Source
-from newsletter.content.outline import CARE, KINDS, Block, Chunk, Code, Part, scan
+from newsletter.content.outline import CARE, KINDS, Block, Chunk, Code, Part, plain, scan
+from newsletter.content.tables import Spill
 from newsletter.content.telling import Telling, locate
 from newsletter.content.tree import Heading, Link, Prose, Shown
 from newsletter.content.walk import Walk
@@ -68,21 +69,33 @@ def _markup() -> Markup:
     return _local.markup  # type: ignore[no-any-return]
 
 
+def _forget_markup() -> None:
+    """One that was broken off in the middle remembers where it was, and would read the next text wrongly."""
+    if hasattr(_local, "markup"):
+        del _local.markup
+
+
 def parse(
     body: str,
     *,
     source: Source,
     references: Sequence[Reference] = (),
+    unread: str = "",
     language: str = "en",
     emergency: str = EVERYWHERE,
 ) -> Prose:
     """Parse Markdown once. Nothing is raised for what an editor wrote; see `Prose.findings`.
 
     `source` gives the findings their file and line. `references` are those the
-    body may cite. `language` chooses the words of headings the program adds.
-    `emergency` is the number that {emergency} stands for.
+    body may cite. `unread` is a front matter that has an error: what is cited and
+    stands somewhere in it is not called missing. `language` chooses the words of
+    headings the program adds. `emergency` is the number that {emergency} stands for.
     """
-    return _Parse(body, source, references, language, emergency).run()
+    try:
+        return _Parse(body, source, references, unread, language, emergency).run()
+    except BaseException:
+        _forget_markup()
+        raise
 
 
 class _Parse:
@@ -93,6 +106,7 @@ class _Parse:
         body: str,
         source: Source,
         references: Sequence[Reference],
+        unread: str,
         language: str,
         emergency: str,
     ) -> None:
@@ -100,15 +114,18 @@ class _Parse:
         self.language = Language(language, "site")
         self.emergency = emergency
         self.telling = Telling(body, source)
-        self.walk = Walk(self.telling, references, self.language)
+        self.walk = Walk(self.telling, references, unread, self.language)
         self.markup = _markup()
         self.prices: list[tuple[ET.Element, Block]] = []
+        self.spills: list[tuple[int, Spill]] = []
+        self.line = 1
 
     def run(self) -> Prose:
         root = ET.Element("div")
         try:
             self._build(root)
         except RecursionError:
+            _forget_markup()
             root = ET.Element("div")
             self.telling.tell(
                 "NL229",
@@ -125,7 +142,7 @@ class _Parse:
         return Prose(
             root=root,
             fragment=serial.fragment(root, self.language.gettext("Table")),
-            findings=tuple(self.telling.findings),
+            findings=self.telling.findings,
             contents=tuple(walk.contents),
             links=tuple(dict.fromkeys(walk.links)),
             pictures=tuple(dict.fromkeys(walk.pictures)),
@@ -137,21 +154,24 @@ class _Parse:
 
     def _build(self, root: ET.Element) -> None:
         outline = scan(self.body, self.telling.tell)
-        self.markup.begin(self._dropped)
+        self.markup.begin(self._dropped, self._spilt)
         self._parts(outline.parts, root)
         shelf = ET.SubElement(root, "div")
 
-        for name, (text, _) in outline.footnotes.items():
+        for name, (text, line) in outline.footnotes.items():
+            self.line = line
             self.walk.defined[name] = ET.SubElement(shelf, "div")
             self.markup.blocks(self.walk.defined[name], text)
+        self._cut_rows()
         self.markup.inline(root)
         root.remove(shelf)
         self.walk.walk(root, None)
         self._add_up()
         if outline.abbreviations:
             abbreviations.mark(root, outline.abbreviations)
+        used = set(self.walk.notes)
         for name in outline.footnotes:
-            if name not in self.walk.notes:
+            if name not in used:
                 self.telling.at(
                     "NL221",
                     f"the footnote [^{name}] is never used",
@@ -165,6 +185,7 @@ class _Parse:
         for part in parts:
             match part:
                 case Chunk():
+                    self.line = part.line
                     self.markup.blocks(parent, part.text.replace(EMERGENCY, self._call()))
                 case Code():
                     pre = ET.SubElement(parent, "pre")
@@ -234,6 +255,29 @@ class _Parse:
                 self.telling.tell(
                     "NL241", f"this cannot be added up: {problem}", block.line, advice
                 )
+
+    def _spilt(self, spill: Spill) -> None:
+        self.spills.append((self.line, spill))
+
+    def _cut_rows(self) -> None:
+        """NL244 for each row of a table that has more cells than the table has columns."""
+        if not self.spills:
+            return
+        written = self.telling.lines
+        lines = [plain(line).replace(EMERGENCY, self._call()) for line in written]
+        told: set[int] = set()
+        for line, spill in self.spills:
+            # Nothing above the text it came from: a table may stand twice.
+            found = tables.place(lines, spill, told | set(range(line - 1)))
+            what, label, advice = tables.words(spill)
+            if found is None:
+                self.telling.tell("NL244", what, line, advice)
+                continue
+            number = found[0] - 1
+            told.add(number)
+            if lines[number] != written[number]:  # its columns are others than the file's
+                found = (number + 1, 1, len(written[number].rstrip()))
+            self.telling.place("NL244", what, found, label, advice)
 
     def _dropped(self, tag: str) -> None:
         name = re.match(r"</?([A-Za-z][\w-]*)", tag)

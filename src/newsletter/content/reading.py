@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from newsletter.content import article as article_file
 from newsletter.content import emergency, patience, prose, source
 from newsletter.content import page as page_file
-from newsletter.content.model import Article, Page
+from newsletter.content.model import Article, Letter, Page
 from newsletter.content.prose import Heading, Link, Prose, Shown
 from newsletter.errors import Finding, Level, Where
 
@@ -71,7 +71,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """One file's result; `text` is None when an error stands in its way."""
+    """One file's result; `text` is None when its body could not be read.
+
+    With an error among the findings the text holds what could be read of its
+    front matter: enough to look for what else is wrong, not to be published.
+    """
 
     text: Article | Page | None
     reading: Reading | None
@@ -83,7 +87,7 @@ def parse(job: Job) -> Parsed:
     text, findings = source.decode(job.path, job.data)
     if text is None:
         return Parsed(None, None, tuple(findings))
-    made: Article | Page | None
+    made: Article | Page
     if job.kind == "articles":
         made, problems = article_file.read(
             text, job.id, job.language, ZoneInfo(job.zone), health=job.health
@@ -91,30 +95,40 @@ def parse(job: Job) -> Parsed:
     else:
         made, problems = page_file.read(text, job.id, job.language)
     findings += problems
-    if made is None:
-        return Parsed(None, None, tuple(findings))
-    references = made.references if isinstance(made, Article) else ()
+    torn = any(problem.level is Level.ERROR for problem in problems)
+    reading, problems = body(made, job.zone, unread=text.front or "" if torn else "")
+    findings += problems
+    return Parsed(made if reading else None, reading, tuple(findings))
+
+
+def body(
+    text: Article | Page | Letter, zone: str, *, unread: str = ""
+) -> tuple[Reading | None, list[Finding]]:
+    """What the body of `text` reads as, and what is wrong with it; those of a draft are warnings.
+
+    None when it takes too long. `zone` gives the number for emergencies,
+    `unread` is a front matter that has an error (`prose.parse`).
+    """
     try:
         with patience.limit(patience.SECONDS):
             read = prose.parse(
-                made.body,
-                source=made.source,
-                references=references,
-                language=made.language,
-                emergency=emergency.number(job.zone),
+                text.body,
+                source=text.source,
+                references=text.references if isinstance(text, Article) else (),
+                unread=unread,
+                language=text.language,
+                emergency=emergency.number(zone),
             )
     except patience.TooLong:
-        findings.append(
+        return None, [
             Finding(
                 "NL229",
-                f"{job.path} took longer than {patience.SECONDS} seconds to read",
-                Where(job.path, made.source.body_line),
+                f"{text.source.path} took longer than {patience.SECONDS} seconds to read",
+                Where(text.source.path, text.source.body_line),
                 help="something in it makes Markdown try endlessly: take out parts until it reads, then say it more simply",
             )
-        )
-        return Parsed(None, None, tuple(findings))
-    problems = list(read.findings)
-    if isinstance(made, Article) and made.draft:
-        problems = [replace(problem, level=Level.WARNING) for problem in problems]
-    reading = of(read)
-    return Parsed(made, reading, (*findings, *problems))
+        ]
+    findings = list(read.findings)
+    if isinstance(text, Article) and text.draft:
+        findings = [replace(finding, level=Level.WARNING) for finding in findings]
+    return of(read), findings

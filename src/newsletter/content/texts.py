@@ -14,7 +14,7 @@ from newsletter.config import Settings
 from newsletter.content import remember, source
 from newsletter.content.fields import SLUG
 from newsletter.content.given import Given
-from newsletter.content.model import Article, Page
+from newsletter.content.model import Article, Letter, Page
 from newsletter.content.reading import Job, Parsed, Reading, parse
 from newsletter.content.shelf import Shelf
 from newsletter.errors import Finding, Level, Where, did_you_mean
@@ -28,12 +28,25 @@ _NAME = re.compile(r"(?P<id>[^.]+)\.(?P<language>[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Every text that could be read, articles newest first, and every finding."""
+    """Every text that could be read, articles newest first, and every finding.
+
+    A text whose front matter has an error is among them, with what could be
+    read of it. `unread`: (folder, id, language) of those that are there and
+    could not be read at all. `letters` are looked at beside them, where asked for.
+    """
 
     articles: tuple[Article, ...]
     pages: tuple[Page, ...]
     readings: dict[str, Reading]
     findings: tuple[Finding, ...]
+    unread: frozenset[tuple[str, str, str]] = frozenset()
+    letters: tuple[Letter, ...] = ()
+
+
+def named(root: Path, kind: str) -> set[tuple[str, str]]:
+    """(id, language) of each file of `kind` ("articles", "pages"), by its name; whether it can be read is not asked."""
+    found = [_NAME.fullmatch(file) for file in _names(root / "content" / kind, root, [])]
+    return {(name["id"], name["language"]) for name in found if name}
 
 
 def gather(
@@ -48,17 +61,21 @@ def gather(
     given = {} if given is None else given
     findings: list[Finding] = []
     work: list[Job] = []
+    unread: set[tuple[str, str, str]] = set()
     for kind in FOLDERS:
         for name in _names(settings.root / "content" / kind, settings.root, findings):
             job = _job(name, kind, settings, given, findings)
-            if job is not None:
+            if isinstance(job, Job):
                 work.append(job)
+            elif job is not None:
+                unread.add(job)
     articles: list[Article] = []
     pages: list[Page] = []
     readings: dict[str, Reading] = {}
     for job, parsed in zip(work, _parsed(work, shelf, jobs, progress), strict=True):
         findings += parsed.findings
         if parsed.text is None or parsed.reading is None:
+            unread.add((job.kind, job.id, job.language))
             continue
         readings[job.path] = parsed.reading
         if isinstance(parsed.text, Article):
@@ -66,7 +83,7 @@ def gather(
         else:
             pages.append(parsed.text)
     articles.sort(key=lambda one: (one.published, one.id, one.language), reverse=True)
-    return Gathered(tuple(articles), tuple(pages), readings, tuple(findings))
+    return Gathered(tuple(articles), tuple(pages), readings, tuple(findings), frozenset(unread))
 
 
 def _parsed(
@@ -110,10 +127,15 @@ def _made(work: list[Job], jobs: int) -> Iterator[tuple[bytes, bytes]]:
 
 def _names(folder: Path, root: Path, findings: list[Finding]) -> Iterator[str]:
     """Names of the Markdown files of a folder, in order; what is something else is told."""
+    name = folder.relative_to(root).as_posix()
     if not folder.is_dir():
+        if os.path.lexists(folder):  # a file, or a link that leads nowhere
+            findings.append(
+                Finding("NL200", f"{name} is not a folder", Where(name), help="make it one")
+            )
         return
     if source.leads_out(root, folder):
-        findings.append(source.out_of_content(folder.relative_to(root).as_posix()))
+        findings.append(source.out_of_content(name))
         return
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries)
@@ -141,7 +163,8 @@ def _job(
     settings: Settings,
     given: dict[str, Given],
     findings: list[Finding],
-) -> Job | None:
+) -> Job | tuple[str, str, str] | None:
+    """What is to be parsed; (folder, id, language) of a file that cannot be read, None for a name that says nothing."""
     path = f"content/{kind}/{file}"
     name = _NAME.fullmatch(file)
     languages = settings.publication.languages
@@ -171,7 +194,7 @@ def _job(
         data = source.read_bytes(settings.root, settings.root / path, folder_is_inside=True)
         if isinstance(data, Finding):
             findings.append(data)
-            return None
+            return kind, name["id"], name["language"]
         known = Given(data, hashlib.sha256(data).digest())
     return Job(
         path,

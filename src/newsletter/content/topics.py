@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from pathlib import Path
 
+from newsletter import toml
 from newsletter.content.fields import SLUG
 from newsletter.errors import Finding, Where, did_you_mean
 from newsletter.files import read_file
@@ -18,19 +20,28 @@ Topics = dict[str, dict[str, str]]
 def read(root: Path, languages: tuple[str, ...]) -> tuple[Topics, list[Finding]]:
     """The topics in the file's order; without the file, none are known and none are checked."""
     file = root / FILE
-    if not file.exists():
+    if not os.path.lexists(file):
         return {}, []
     try:
-        source = read_file(file).decode("utf-8")
-        tables = tomllib.loads(source)
+        source = read_file(file).decode("utf-8-sig")
+        tables = toml.loads(source)
     except (OSError, UnicodeDecodeError) as error:
         help_text = "it must be UTF-8, and this account must be allowed to read it"
         return {}, [
-            Finding("NL200", f"{FILE} cannot be read: {error}", Where(FILE), help=help_text)
+            Finding(
+                "NL200",
+                f"{FILE} cannot be read: {getattr(error, 'strerror', error)}",
+                Where(FILE),
+                help=help_text,
+            )
         ]
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"line (\d+), column (\d+)", str(error))
-        where = Where(FILE, int(found[1]), int(found[2])) if found else Where(FILE)
+        where = Where(FILE)
+        if found:
+            line, lines = int(found[1]), source.splitlines()
+            text = lines[line - 1] if line <= len(lines) else ""
+            where = Where(FILE, line, int(found[2]), 1, text)
         return {}, [
             Finding(
                 "NL217",
@@ -94,7 +105,6 @@ def read(root: Path, languages: tuple[str, ...]) -> tuple[Topics, list[Finding]]
                     f'add {languages[0]} = "..."',
                 )
             )
-            continue
         topics[name] = {
             language: str(word).strip() for language, word in names.items() if isinstance(word, str)
         }

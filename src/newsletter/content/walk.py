@@ -24,21 +24,26 @@ class Walk:
     """Walks one tree and remembers what it met.
 
     `defined` are the notes' bodies by name, before they have a number.
+    `unread` may hold references that could not be read.
     """
 
     def __init__(
-        self, telling: Telling, references: Sequence[Reference], language: Language
+        self, telling: Telling, references: Sequence[Reference], unread: str, language: Language
     ) -> None:
         self.telling = telling
         self.references = {reference.key: reference for reference in references}
+        self.unread = unread
         self.language = language
         self.defined: dict[str, ET.Element] = {}
         self.ids: set[str] = set()
         self.contents: list[Heading] = []
         self.links: list[Link] = []
         self.pictures: list[Shown] = []
-        self.cited: list[str] = []
+        self.cited: dict[str, int] = {}
+        """What is cited, in order: each one's number."""
         self.notes: list[str] = []
+        self._numbers: dict[str, int] = {}
+        self._taken: dict[str, int] = {}
 
     def walk(self, element: ET.Element, parent: ET.Element | None) -> None:
         for index, child in enumerate(list(element)):
@@ -87,10 +92,12 @@ class Walk:
             self.contents.append(Heading(int(heading.tag[1]), heading.attrib["id"], text))
 
     def anchor(self, wished: str) -> str:
-        chosen, number = wished or "section", 1
+        wished = wished or "section"
+        chosen, number = wished, self._taken.get(wished, 1)
         while chosen in self.ids:
             number += 1
-            chosen = f"{wished or 'section'}-{number}"
+            chosen = f"{wished}-{number}"
+        self._taken[wished] = number
         self.ids.add(chosen)
         return chosen
 
@@ -144,6 +151,8 @@ class Walk:
         ]
         mark.text = None
         for key in keys:
+            if key not in self.references and self._may_be_a_reference(key):
+                continue
             if key not in self.references:
                 self.telling.at(
                     "NL220",
@@ -154,11 +163,9 @@ class Walk:
                     or "add it to `references` in the front matter",
                 )
                 continue
-            if key not in self.cited:
-                self.cited.append(key)
             if len(mark):
                 mark[-1].tail = ", "
-            number = str(self.cited.index(key) + 1)
+            number = str(self.cited.setdefault(key, len(self.cited) + 1))
             link = ET.SubElement(
                 mark,
                 "a",
@@ -168,6 +175,10 @@ class Walk:
                 },
             )
             link.text = number
+
+    def _may_be_a_reference(self, key: str) -> bool:
+        """Whether the key stands in the front matter that could not be read whole."""
+        return bool(re.search(rf"(?<![\w.:-]){re.escape(key)}(?![\w.-])", self.unread))
 
     def _note(self, mark: ET.Element) -> None:
         name = mark.attrib.pop("note")
@@ -181,10 +192,11 @@ class Walk:
                 f"add a line [^{name}]: with its text",
             )
             return
-        first = name not in self.notes
+        first = name not in self._numbers
         if first:
             self.notes.append(name)
-        number = str(self.notes.index(name) + 1)
+            self._numbers[name] = len(self.notes)
+        number = str(self._numbers[name])
         link = ET.SubElement(
             mark,
             "a",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 from newsletter.content import source
@@ -19,7 +20,7 @@ def read_all(
     folder = root / "content" / "consent"
     for language in languages:
         wordings = []
-        for file in sorted((folder / language).glob("*.md")):
+        for file in sorted((folder / language).glob("*.md"), key=_version):
             name = file.relative_to(root).as_posix()
             data = source.read_bytes(root, file)
             if isinstance(data, Finding):
@@ -45,3 +46,8 @@ def read_all(
             )
         found[language] = tuple(wordings)
     return found, findings
+
+
+def _version(file: Path) -> list[str | int]:
+    """A version's name for sorting: numbers by their size, so that 10 comes after 9."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", file.stem)]

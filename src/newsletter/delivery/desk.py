@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from newsletter.delivery import ledger
+from newsletter.delivery.company import Company
 from newsletter.delivery.ledger import LEASE, Job, Lane, whereabouts
 from newsletter.delivery.ledger.tally import Tally
 from newsletter.delivery.lines import TICK_SECONDS, Composed, Doing, Line, Lines
@@ -89,6 +90,9 @@ class Desk:
         self.tally = Tally(*tally)
         wanted = min(self.pace.connections, self.total)
         issue = any(lane.period is not None for lane in self.lanes)
+        self.company = Company(self.store, self.sender, self.tempo)
+        if wanted:
+            self._join()
         number = self.tempo.sit(wanted, issue=issue)
         try:
             self.calls = Lines(self.transport, number, self.halt, self.pace.retries)
@@ -99,6 +103,16 @@ class Desk:
         finally:
             self.tempo.rise(number, issue=issue)
         return self._report()
+
+    def _join(self) -> None:
+        """Take a part of the limits beside others that send from this ledger."""
+        try:
+            self.company.join(self.stop, self.pace.settle_seconds)
+        except BaseException:
+            self._abandon()
+            raise
+        if not self.tempo.connections(time.monotonic()):
+            self.standing.pause("as many others send as [delivery] connections allows")
 
     def _work(self) -> None:
         """Turn after turn, until every line is gone or the drain is over."""
@@ -112,6 +126,7 @@ class Desk:
             self._turn()
             now = time.monotonic()
             self.claims.keep()
+            self.company.keep()
             if now - self.told > TICK_SECONDS:
                 self.told = now
                 self._tell()
@@ -282,11 +297,14 @@ class Desk:
             self.turns.close()
             self._sign_off()
         except BaseException:
-            # The database refuses. This process may live on and send again.
-            ledger.give_up(self.sender)
-            self.tally.leave()
+            self._abandon()
             raise
         self._tell()
+
+    def _abandon(self) -> None:
+        """The database refuses. This process may live on and send again."""
+        ledger.give_up(self.sender)
+        self.tally.leave()
 
     def _sign_off(self) -> None:
         """Whatever is still open is said, the rest given back."""

@@ -30,7 +30,7 @@ WORDS = frozenset(
     data deferred delayed delivery denied disabled disk dmarc dkim dns does domain due
     encryption error exceeded exceeds exist exists expired failed failure fast for found from full
     greylisted greylisting has have helo host identity in inactive internal invalid is later
-    limit limited line local lookup loop mail mailbox many message messages missing must
+    limit limited line local lookup loop mail mailbox many message messages missing much must
     no not now of off ok on open or out over overloaded permanent permission permitted please policy
     possible problem processing protocol queue queued quota rate received recipient
     recipients refused rejected relay relaying reputation required resources reverse route

@@ -68,10 +68,12 @@ class Pace:
     """How fast: `connections` at a time, at most `per_second` messages (None: as the relay takes them).
 
     `drain_seconds` is how long answers are awaited after the stop event;
-    `retries` are the waits between tries to reach a relay that does not answer.
+    `retries` are the waits between tries to reach a relay that does not answer;
+    `settle_seconds` the wait before a process begins that finds others sending.
     """
 
     connections: int = 4
     per_second: float | None = None
     drain_seconds: float = 10.0
     retries: tuple[float, ...] = (1.0, 3.0, 10.0)
+    settle_seconds: float = 2.0

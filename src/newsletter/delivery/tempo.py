@@ -4,8 +4,9 @@
                     pause between messages, from one second on
     a quiet minute  one such step back
 
-One for a process: every lane and every loop asks the same. Threads may share
-it. It knows no clock: `now` is a moment of `time.monotonic`.
+One for a process: every lane and every loop asks the same. Of several processes
+that send from one ledger each has its part (company.py). Threads may share it.
+It knows no clock: `now` is a moment of `time.monotonic`.
 """
 
 from __future__ import annotations
@@ -28,22 +29,30 @@ class Tempo:
     """`connections` at most, and `per_second` messages on all of them together (None: as the server takes them)."""
 
     def __init__(self, connections: int, per_second: float | None = None) -> None:
-        self._most = connections
+        self._all = self._most = connections
         self._interval = 1 / per_second if per_second else 0.0
-        self._halvings = connections.bit_length() - 1
+        self._crowd = 1
         self._lock = threading.Lock()
-        self._seats = connections
-        self._kept = self._others = 0
+        self._taken = self._kept = self._others = 0
         self._next = 0.0
         self._steps = 0
         self._heard = -AT_ONCE
         self._eased = 0.0
         self._why: Outcome | None = None
 
+    def share(self, place: int, of: int) -> None:
+        """This process is number `place`, from 0, of those that send now: it has its part of both limits.
+
+        Where they are more than there are connections, the last have none.
+        """
+        with self._lock:
+            self._crowd = of
+            self._most = self._all // of or int(place < self._all)
+
     def keep_free(self, seats: int) -> None:
         """Issues leave so many connections to other mails, where there are more than that."""
         with self._lock:
-            self._kept = seats if self._most > seats else 0
+            self._kept = seats
 
     def sit(self, wanted: int, *, issue: bool) -> int:
         """How many connections a loop may open, at most `wanted`; it gives them back with `rise`.
@@ -52,22 +61,21 @@ class Tempo:
         that an issue finds its own free.
         """
         with self._lock:
-            if issue:
-                most = self._seats - max(0, self._kept - self._others)
-            else:
-                most = min(self._seats, self._kept or self._seats)
+            free = self._most - self._taken
+            kept = self._kept if self._most > self._kept else 0
+            most = free - max(0, kept - self._others) if issue else min(free, kept or free)
             granted = max(0, min(wanted, most))
-            self._give(-granted, issue=issue)
+            self._take(granted, issue=issue)
             return granted
 
     def rise(self, seats: int, *, issue: bool) -> None:
         with self._lock:
-            self._give(seats, issue=issue)
+            self._take(-seats, issue=issue)
 
-    def _give(self, seats: int, *, issue: bool) -> None:
-        self._seats += seats
+    def _take(self, seats: int, *, issue: bool) -> None:
+        self._taken += seats
         if not issue:
-            self._others -= seats
+            self._others += seats
 
     def heed(self, outcome: Outcome, now: float) -> None:
         """Take notice of what a message, or a dial, came to."""
@@ -89,7 +97,7 @@ class Tempo:
         """How many may be in use."""
         with self._lock:
             self._ease(now)
-            return max(1, self._most >> self._steps)
+            return max(1, self._most >> self._steps) if self._most else 0
 
     def grant(self, wanted: int, now: float) -> int:
         """How many messages may be begun now, at most `wanted`. They count as begun."""
@@ -125,8 +133,9 @@ class Tempo:
 
     def _gap(self) -> float:
         """Seconds from one message to the next."""
-        slower = self._interval * 2.0**self._steps
-        alone = 2.0 ** (self._steps - self._halvings - 1) if self._steps > self._halvings else 0.0
+        slower = self._interval * self._crowd * 2.0**self._steps
+        halvings = max(0, self._most.bit_length() - 1)
+        alone = 2.0 ** (self._steps - halvings - 1) if self._steps > halvings else 0.0
         return max(slower, min(alone, LONGEST))
 
     def _ease(self, now: float) -> None:
@@ -137,7 +146,10 @@ class Tempo:
 
 SLOWER = frozenset({"4.7.0", "4.7.28", "4.3.2", "4.4.5"})
 """RFC 3463 and what large hosts say for "too much, too fast": 4.3.2 not accepting, 4.4.5 congestion, 4.7.0 and 4.7.28 rate."""
-_WORDS = ("rate limit", "too many", "throttled", "limit exceeded", "too fast", "slow", "overloaded")
+_WORDS = (
+    *("rate limit", "too many", "throttled", "limit exceeded", "too fast", "slow", "overloaded"),
+    *("too much", "sender rate"),  # Postfix's anvil; the message of Exim's own examples
+)
 
 
 def slows_down(outcome: Outcome) -> bool:

@@ -15,6 +15,7 @@ import shutil
 from dataclasses import dataclass
 from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from newsletter import config
 from newsletter.starter.init import scaffold
@@ -22,6 +23,12 @@ from newsletter.starter.init import scaffold
 ISO_DATE = re.compile(r"\b(20\d\d-[01]\d-[0-3]\d)(?=[T\s,}\]\"'<]|$)", re.MULTILINE)
 RFC_DATE = re.compile(r"(?<=<pubDate>)[^<]+(?=</pubDate>)")
 PERIOD = re.compile(r"^20\d\d-[01]\d$")
+
+
+LASTS = dt.timedelta(hours=1)
+"""A demo takes half a minute; on a terminal somebody looks around afterwards."""
+ELSEWHERE = ("Etc/GMT+6", "Etc/GMT-6")
+"""Where it is another hour, when the month ends here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +41,31 @@ class Scratch:
     earlier: str | None
 
 
-def make(source: Path, folder: Path, today: dt.date, site: str, smtp_port: int) -> Scratch:
+def steady(source: Path, now: dt.datetime) -> ZoneInfo:
+    """The zone that the demo's month is counted in: the publication's, unless it ends there in a moment.
+
+    An issue is sent within its month or not at all, the demo's own too.
+    """
+    here = (source / config.FILE_NAME).is_file()
+    own = config.load(source).publication.time_zone if here else ZoneInfo("UTC")
+    zones = (own, *map(ZoneInfo, ELSEWHERE))
+    return next(
+        zone for zone in zones if now.astimezone(zone).month == (now + LASTS).astimezone(zone).month
+    )
+
+
+def make(
+    source: Path,
+    folder: Path,
+    today: dt.date,
+    site: str,
+    smtp_port: int,
+    zone: ZoneInfo | None = None,
+) -> Scratch:
     """Copy the publication in `source` (or scaffold the starter, if there is none) into `folder`.
 
-    `site` is the loopback URL of site and forms, `smtp_port` the local inbox.
+    `site` is the loopback URL of site and forms, `smtp_port` the local inbox,
+    `zone` where `today` is today; None leaves the publication's own.
     """
     root = folder / "letter"
     if (source / config.FILE_NAME).is_file():
@@ -51,7 +79,8 @@ def make(source: Path, folder: Path, today: dt.date, site: str, smtp_port: int) 
         scaffold(root, title=None, today=today.replace(day=1))
     (root / "subscribers").mkdir(mode=0o700, exist_ok=True)
     (root / config.FILE_NAME).write_text(
-        _local_settings((root / config.FILE_NAME).read_text("utf-8"), site, smtp_port), "utf-8"
+        _local_settings((root / config.FILE_NAME).read_text("utf-8"), site, smtp_port, zone),
+        "utf-8",
     )
     period, earlier = _move_to_today(root / "content", today)
     return Scratch(root, folder / "newsletter.key", period, earlier)
@@ -66,10 +95,13 @@ def _finished_issues(folder: str, names: list[str]) -> set[str]:
     return set()
 
 
-def _local_settings(toml: str, site: str, smtp_port: int) -> str:
+def _local_settings(toml: str, site: str, smtp_port: int, zone: ZoneInfo | None) -> str:
     """The publication's settings with every door on loopback and the month begun."""
     wanted = {
-        "publication": {"url": f'"{site}"'},
+        "publication": {
+            "url": f'"{site}"',
+            **({"time_zone": f'"{zone.key}"'} if zone else {}),
+        },
         "web": {"bind": f'"{site.removeprefix("http://")}"'},
         # Due since the 1st and never sent by itself: the story sends it, at its own moment.
         "month": {"day": "1", "time": '"00:00"', "catch_up_days": "0"},
@@ -92,7 +124,7 @@ def _local_settings(toml: str, site: str, smtp_port: int) -> str:
             continue
         key = line.split("=")[0].strip()
         ours = {
-            "publication": {"url"},
+            "publication": {"url", *(["time_zone"] if zone else [])},
             "month": {"day", "time", "catch_up_days"},
             "delivery": {"transport"},
         }

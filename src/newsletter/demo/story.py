@@ -22,7 +22,7 @@ from pathlib import Path
 
 from newsletter import config
 from newsletter.demo import reader
-from newsletter.demo.scratch import Scratch, make
+from newsletter.demo.scratch import Scratch, make, steady
 from newsletter.errors import Finding, NewsletterError
 from newsletter.flows.approve import approve
 from newsletter.flows.draft import draft
@@ -78,15 +78,20 @@ def tell(
     """
     site = f"http://127.0.0.1:{_free_port()}"
     with Inbox() as inbox:
-        scratch = make(source, folder, now.date(), site, inbox.smtp_port)
+        zone = steady(source, now)
+        today = now.astimezone(zone).date()
+        scratch = make(source, folder, today, site, inbox.smtp_port, zone)
         stage = Stage(scratch, site, inbox, say)
         stage.newsletter("key", "new", str(scratch.key_file))
         # A session of its own: Ctrl-C is for the demo, which then ends the service in good order.
+        # Quiet: what it says of its month would stand in the middle of another sentence.
+        say("$ newsletter run --quiet &")
         service = subprocess.Popen(  # noqa: S603 - our own command line
-            stage.command("run"), env=stage.environment, start_new_session=True
+            stage.command("run", "--quiet"), env=stage.environment, start_new_session=True
         )
         try:
             _await(lambda: _answers(site), f"{site} does not answer", service)
+            say(f"  site and forms: {site}/")
             readers = _sign_up(stage)
             _import(stage)
             _issue(stage, now)

@@ -8,8 +8,10 @@ witness and mirror agree, clock is right -> opened before? -> due, or --early
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Iterator
 
 from newsletter.checks.placeholders import unsendable
+from newsletter.config import Settings
 from newsletter.content import urls
 from newsletter.delivery import ledger
 from newsletter.delivery.headers import Letterhead
@@ -46,35 +48,48 @@ def open_issue(
         account = ledger.sums(tx, str(period))
     if account is not None:
         return AlreadySent(account.period, account.opened_at, True, account.state)
-    rules = ledger.Rules(
-        zone=settings.publication.time_zone,
-        minimum_gap_days=settings.month.minimum_gap_days,
-        domain=Letterhead.of(settings).domain,
-        floor=seen.last,
-    )
-    schedule = month.Rules(settings.month, settings.publication.time_zone)
-    this_month = calendar.at(now, schedule.zone) == period
-    if this_month and not early and now < schedule.due(period):
-        return Refused(
-            "NL701",
-            f"{period} is due on {schedule.local(schedule.due(period))}, so nothing was sent",
-            f"wait for it, or `newsletter send {period} --early`",
-        )
-    too_soon = _too_soon(schedule, seen.issue, period, now)
-    if too_soon:
-        return too_soon
+    for refused in not_yet(settings, seen.issue, period, now, early=early):
+        return refused
     approved = signing.load(settings, period)
     named = unsendable(settings, approved.editions)
     if named:
         raise Findings(named, f"{period} was not opened; nobody was sent anything.")
-    unread = _unreadable(parts, approved)
-    if unread:
+    parts.rebuild()
+    for unread in unreadable(settings, approved, parts.readable):
         return unread
+    rules = rules_of(settings, seen.last)
     result = ledger.open_issue(parts.store, parts.vault, approved, rules, now)
     if isinstance(result, Opened):
         witness.record(parts.store, now)
         tell(settings, parts.store, now, parts.complain, latest=None)
     return result
+
+
+def rules_of(settings: Settings, floor: str | None) -> ledger.Rules:
+    """What the ledger obeys. `floor`: the last period that the witness saw."""
+    return ledger.Rules(
+        zone=settings.publication.time_zone,
+        minimum_gap_days=settings.month.minimum_gap_days,
+        domain=Letterhead.of(settings).domain,
+        floor=floor,
+    )
+
+
+def not_yet(
+    settings: Settings, last: month.Last | None, period: Period, now: dt.datetime, *, early: bool
+) -> Iterator[Refused]:
+    """NL701 before it is due, NL613 within the least gap after `last`, the last issue that is known."""
+    schedule = month.Rules(settings.month, settings.publication.time_zone)
+    this_month = calendar.at(now, schedule.zone) == period
+    if this_month and not early and now < schedule.due(period):
+        yield Refused(
+            "NL701",
+            f"{period} is due on {schedule.local(schedule.due(period))}, so nothing was sent",
+            f"wait for it, or `newsletter send {period} --early`",
+        )
+    too_soon = _too_soon(schedule, last, period, now)
+    if too_soon:
+        yield too_soon
 
 
 def _too_soon(
@@ -91,17 +106,16 @@ def _too_soon(
     )
 
 
-def _unreadable(parts: Parts, issue: ApprovedIssue) -> Refused | None:
-    """Every mail links to the archive's page, so the page is there before the first mail is."""
-    parts.rebuild()
-    settings = parts.settings
+def unreadable(
+    settings: Settings, issue: ApprovedIssue, readable: Callable[[str], bool]
+) -> Iterator[Refused]:
+    """NL709: every mail links to the archive's page, so the page is there before the first mail is."""
     for edition in issue.editions:
         path = urls.issue_path(issue.period, edition.language, settings.publication.languages)
-        if not parts.readable(settings.site_url + path):
-            return Refused(
+        if not readable(settings.site_url + path):
+            yield Refused(
                 "NL709",
                 f"the page that every mail of {issue.period} links to does not answer: "
                 f"{settings.site_url}{path}",
                 "start `newsletter run`, or copy public/ to where the site is served; then send again",
             )
-    return None

@@ -45,6 +45,7 @@ def look(
     files: Sequence[Path | IO[bytes]],
     form: Format,
     vault: Vault | None,
+    now: dt.datetime,
     progress: Progress | None = None,
 ) -> Evidence:
     """Read `files`, oldest first, for the doubts of `found`. `vault` None: return paths name nobody.
@@ -64,7 +65,7 @@ def look(
         name_of=_namer(vault, wanted) if vault is not None else None,
         progress=progress,
     )
-    judged = tuple(doubt.judge(each, around[each.id], log) for each in found.doubts)
+    judged = tuple(doubt.judge(each, around[each.id], log, now) for each in found.doubts)
     return Evidence(found, log, judged)
 
 

@@ -33,6 +33,8 @@ RETRIES = Pace().retries
 """The waits before a relay that does not answer is given up for this time."""
 DRAIN_SECONDS = Pace().drain_seconds
 """How long answers are awaited once we are asked to stop; well within `cli.signals.DRAIN_SECONDS`."""
+SETTLE_SECONDS = Pace().settle_seconds
+"""How long another process that is sending is given to make room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,9 @@ def _send_due(
     """What the loop did; None when nothing was due."""
     lane = Lane(period)
     delivery = parts.settings.delivery
+    pace = Pace(
+        delivery.connections, delivery.rate_per_second, DRAIN_SECONDS, RETRIES, SETTLE_SECONDS
+    )
     # On the only connection, notices go first; otherwise they have one of their own.
     lanes = [lane] if delivery.connections > 1 else [ledger.NOTICES, lane]
     press = Press(parts.settings, parts.vault)
@@ -124,7 +129,7 @@ def _send_due(
         press,
         parts.transport,
         lanes,
-        pace=Pace(delivery.connections, delivery.rate_per_second, DRAIN_SECONDS, RETRIES),
+        pace=pace,
         clock=parts.clock,
         stop=stop,
         progress=told,

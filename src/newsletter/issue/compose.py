@@ -66,11 +66,17 @@ def compose(settings: Settings, period: Period, *, shelf: Shelf | None = None) -
         Findings: content, letters, choices or a template are wrong; everything at once.
     """
     as_of = due(settings, period)
-    catalogue = content.load(settings, as_of, shelf=shelf)
-    letters = letter_files.load(settings, str(period))
+    gathered = letter_files.gather(settings, str(period))
+    try:
+        catalogue = content.load(settings, as_of, shelf=shelf)
+    except Findings as wrong:
+        raise Findings([*wrong.findings, *gathered.findings]) from wrong
+    if any(finding.level is Level.ERROR for finding in gathered.findings):
+        raise Findings(gathered.findings, f"Nothing was drafted for {period}.")
+    letters = gathered.letters
     issue = assemble(period, as_of, catalogue, letters, frozen.manifests(settings))
     maker = _Maker(settings, issue, catalogue)
-    findings = [*issue.findings, *_headers(letters)]
+    findings = [*gathered.findings, *issue.findings, *_headers(letters)]
     if any(finding.level is Level.ERROR for finding in findings):
         raise Findings(findings, f"Nothing was drafted for {period}.")
     pairs = [maker.edition(selection) for selection in issue.selections]
@@ -158,7 +164,6 @@ class _Maker:
             language=letter.language,
             emergency=emergency.number(str(self.settings.publication.time_zone)),
         )
-        self.findings += read.findings
         links = self.links(selection.language)
         frame = Frame(links.resolve, self.picture(letter), self.label(selection.language))
         made = view(

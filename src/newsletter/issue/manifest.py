@@ -14,10 +14,10 @@ import datetime as dt
 import hashlib
 import json
 import re
-import tomllib
 from dataclasses import dataclass
 from typing import Any
 
+from newsletter import toml
 from newsletter.issue.period import Period, parse
 
 NAME = "edition.toml"
@@ -157,7 +157,7 @@ def read(text: str) -> Manifest:
         ValueError: it is not the text that `Manifest.text` writes, to the byte.
     """
     try:
-        tables = tomllib.loads(text)
+        tables = toml.loads(text)
         if tables.get("format") != FORMAT:
             raise ValueError(f"format {tables.get('format')} is not known here")
         manifest = _manifest(tables)

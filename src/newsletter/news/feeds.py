@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
-from newsletter import files
+from newsletter import files, toml
 from newsletter.config import Settings
 from newsletter.errors import Finding, Findings, Where, did_you_mean
 from newsletter.news.clean import link
@@ -25,29 +26,34 @@ def load(settings: Settings) -> tuple[Feed, ...]:
     """
     file = settings.path(settings.news.feeds)
     name = settings.news.feeds
-    try:
-        source = files.read_file(file).decode("utf-8")
-        tables = tomllib.loads(source)
-    except FileNotFoundError:
+    if not os.path.lexists(file):
         return ()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        line = re.search(r"line (\d+)", str(error))
-        where = Where(name, int(line[1]) if line else None)
-        raise Findings(
-            [
-                Finding(
-                    "NL400",
-                    f"{name} cannot be read: {error}",
-                    where,
-                    help="each feed is a [[feed]] table",
-                )
-            ]
-        ) from error
+    try:
+        source = files.read_file(file).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        help_text = "it must be UTF-8, and this account must be allowed to read it"
+        what = f"{name} cannot be read: {getattr(error, 'strerror', error)}"
+        raise Findings([Finding("NL400", what, Where(name), help=help_text)]) from error
+    try:
+        tables = toml.loads(source)
+    except tomllib.TOMLDecodeError as error:
+        what = f"{name} is not TOML: {str(error).split(' (at')[0]}"
+        where, help_text = _place(name, source, str(error)), "each feed is a [[feed]] table"
+        raise Findings([Finding("NL400", what, where, help=help_text)]) from error
     reader = _Reader(settings, name, source)
     found = reader.feeds(tables)
     if reader.findings:
         raise Findings(reader.findings)
     return found
+
+
+def _place(name: str, source: str, message: str) -> Where:
+    """Where the TOML breaks, as the parser's message says; the file when it does not."""
+    found = re.search(r"line (\d+), column (\d+)", message)
+    if not found:
+        return Where(name)
+    line, lines = int(found[1]), source.splitlines()
+    return Where(name, line, int(found[2]), 1, lines[line - 1] if line <= len(lines) else "")
 
 
 class _Reader:
@@ -73,7 +79,7 @@ class _Reader:
                     "each feed is a [[feed]] table",
                 )
         entries = tables.get("feed", [])
-        if not isinstance(entries, list):
+        if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
             self.say(
                 "NL402",
                 "`feed` must be a list of tables",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tomllib
 
+from newsletter import toml
 from newsletter.config import Settings
 from newsletter.files import read_file
 
@@ -23,7 +24,7 @@ def sent(settings: Settings, *, but: str = "") -> frozenset[str]:
         if manifest.parent.name == but:
             continue
         try:
-            tables = tomllib.loads(read_file(manifest).decode("utf-8"))
+            tables = toml.loads(read_file(manifest).decode("utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
             continue
         news = tables.get("news", [])

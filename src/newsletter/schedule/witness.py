@@ -170,6 +170,19 @@ class Witness:
                 is another store's, NL703 it cannot be read, NL711 the mirror cannot be kept,
                 NL710 the clock `now` stands before what was sent already.
         """
+        seen = self.ask(store, now)
+        if seen is None:
+            with store.read() as tx:
+                seen = look(tx)
+            self.note(seen)
+        return seen
+
+    def ask(self, store: Store, now: dt.datetime | None = None) -> Seen | None:
+        """As `insist`, and nothing is written; None when nothing was ever sent and there is no witness yet.
+
+        Raises:
+            CouldNotRun: as `insist`; whether the mirror can be kept is not tried.
+        """
         self._insist_on_one(store)
         with store.read() as tx:
             here, restored = look(tx), was_restored(tx)
@@ -179,8 +192,7 @@ class Witness:
                 seen = self.seen(here.store)
                 assert seen is not None
             case Standing.FIRST:
-                self.note(here)
-                return here
+                return None
             case standing:
                 raise CouldNotRun(self._finding(standing, told, here))
         if now is not None and is_behind(now, seen.at):

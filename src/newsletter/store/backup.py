@@ -10,6 +10,7 @@ not in it: whoever wants to read one needs both.
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import os
 import secrets
 import zlib
@@ -27,6 +28,7 @@ from newsletter.store import dump
 from newsletter.store.engine import Store
 
 Progress = Callable[[int, int, str], None]
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,18 @@ class Backup:
     path: Path
     rows: int
     size: int
+
+
+def new_identity(now: dt.datetime) -> tuple[bytes, str]:
+    """A key pair for backups: the secret half as a file that `age` reads too, and the public half ("age1...").
+
+    Raises:
+        CouldNotRun: NL813, age is not installed.
+    """
+    secret = _age().x25519.Identity.generate()
+    recipient = str(secret.to_public())
+    made = now.replace(microsecond=0).isoformat()
+    return f"# created: {made}\n# public key: {recipient}\n{secret}\n".encode(), recipient
 
 
 def write(
@@ -88,6 +102,7 @@ def read_into(
         CouldNotRun: NL801 from a newer program, NL813 age is not installed,
             NL814 somebody is in the store, NL815 the backup does not open with
             this identity, or is damaged or cut off.
+        OSError: the disk that it is unpacked on is full.
     """
     age = _age()
     if not dump.is_empty(tx):
@@ -115,6 +130,8 @@ def read_into(
         with path.open("rb") as file:
             return dump.load(tx, _lines(age, file, secret, progress))
     except (OSError, ValueError, zlib.error, age.DecryptError, dump.Damaged) as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise  # the backup is innocent
         raise CouldNotRun(
             Finding(
                 "NL815",
@@ -180,7 +197,13 @@ def _lines(age: Any, file: Any, secret: Any, progress: Progress | None) -> Itera
     # age's stream is pushed, the load pulls: a nameless temporary file stands
     # between them. What lies in it is the dump: addresses sealed, keys wrapped.
     with tempfile.TemporaryFile() as between:
-        age.decrypt_io(file, between, [secret])
+        try:
+            age.decrypt_io(file, between, [secret])
+        except age.DecryptError as error:
+            # While it reads the first block, age makes an error of its own of whatever is raised.
+            if str(error).startswith(KeyboardInterrupt.__name__):
+                raise KeyboardInterrupt from None
+            raise
         total = between.tell()
         between.seek(0)
         unpacker = zlib.decompressobj()
@@ -216,8 +239,8 @@ def _recipients(age: Any, recipients: Sequence[str]) -> list[Any]:
             Finding(
                 "NL810",
                 "nobody could read the backup: no recipient is named",
-                help='make a key with `age-keygen` on another machine and write `recipients = ["age1..."]`'
-                " under [backup]",
+                help="make a key with `newsletter key new --backup FILE` and write what it prints"
+                ' as `recipients = ["age1..."]` under [backup]',
             )
         )
     keys = []
@@ -229,14 +252,14 @@ def _recipients(age: Any, recipients: Sequence[str]) -> list[Any]:
                 Finding(
                     "NL811",
                     f"recipient {number} under [backup] is no age public key",
-                    help="it begins with `age1`; the line `# public key:` of `age-keygen` has it",
+                    help="it begins with `age1`; the line `# public key:` of the identity's file has it",
                 )
             ) from error
     return keys
 
 
 def _identity(age: Any, path: Path) -> Any:
-    """The secret key in the file `age-keygen` made: the one line that is no comment."""
+    """The secret key in the file of `new_identity`, or of `age-keygen`: the one line that is no comment."""
     for line in path.read_text("ascii").splitlines():
         if line.startswith("AGE-SECRET-KEY-"):
             try:

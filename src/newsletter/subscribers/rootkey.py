@@ -38,25 +38,37 @@ class RootKey:
 
 
 def new(path: Path, *, publication: Path | None = None, database: Path | None = None) -> RootKey:
-    """Make a key file (0600) that did not exist.
+    """Make a key file (0600) that did not exist. Raises: as `keep`."""
+    value = secrets.token_bytes(KEY_BYTES)
+    keep(path, base64.b64encode(value) + b"\n", publication=publication, database=database)
+    return RootKey(value, path)
+
+
+def keep(
+    path: Path, secret: bytes, *, publication: Path | None = None, database: Path | None = None
+) -> None:
+    """Write a secret to a file (0600) that did not exist, away from the data it opens.
 
     Raises:
         CouldNotRun: NL505 the place is not away from the data, NL507 there is a
-            file already, NL508 it cannot be written.
+            file already, NL508 it cannot be written; then no file is left.
     """
-    _away(path, publication, database)
+    place = "name a place outside the publication's folder, away from the database and its backups"
+    _away(path, publication, database, place)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise CouldNotRun(_taken(path) if path.exists() else _unwritable(path, error)) from error
-    value = secrets.token_bytes(KEY_BYTES)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(base64.b64encode(value) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    sync_folder(path.parent)
-    return RootKey(value, path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secret)
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(path.parent)
+    except OSError as error:
+        path.unlink(missing_ok=True)  # half a key is none
+        raise CouldNotRun(_unwritable(path, error)) from error
 
 
 def unfinished(path: Path) -> Path:
@@ -160,7 +172,11 @@ def load(
                 help=f"run `chmod 600 {path}`; if others had an account here, `newsletter key rotate`",
             )
         )
-    _away(path, publication, database)
+    move = (
+        "move it out of the publication's folder and away from the database and its"
+        f" backups, then set {VARIABLE} to its new place"
+    )
+    _away(path, publication, database, move)
     try:
         value = base64.b64decode(raw.strip(), validate=True)
         return RootKey(value, path)
@@ -175,7 +191,7 @@ def load(
         ) from error
 
 
-def _away(path: Path, publication: Path | None, database: Path | None) -> None:
+def _away(path: Path, publication: Path | None, database: Path | None, help_text: str) -> None:
     beside = database is not None and path.resolve().parent == database.resolve().parent
     if beside or (publication is not None and is_inside(path, publication)):
         raise CouldNotRun(
@@ -183,7 +199,6 @@ def _away(path: Path, publication: Path | None, database: Path | None) -> None:
                 "NL505",
                 "the key lies with the data it protects",
                 Where(str(path)),
-                help="move it out of the publication's folder and away from the database and its"
-                f" backups, then set {VARIABLE} to its new place",
+                help=help_text,
             )
         )

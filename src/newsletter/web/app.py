@@ -4,7 +4,7 @@
     /confirm/TOKEN   GET page, POST confirm       /preferences/TOKEN  GET page, POST change
     /data       GET form, POST ask for a link     /data/TOKEN         GET page, POST show, erase
     /hooks/sendgrid  POST signed events, where they are configured
-    /challenge  GET a sum for the sign-up form    /forms/...          the forms' own style, script
+    /challenge  GET a sum for the sign-up form    /forms/...          the forms' own style, script, icon
     everything else: the site's folder, GET only
 
 No GET changes anything. No answer sets a cookie, none is redirected to another
@@ -14,13 +14,14 @@ host, and no page but the data page shows anything of a person.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Scope
 
@@ -38,7 +39,7 @@ from newsletter.web.preferences import Preferences
 from newsletter.web.site import Site
 from newsletter.web.subscribe import Subscribe
 
-__all__ = ["WebParts", "build"]
+__all__ = ["WebParts", "build", "build_site"]
 
 _View = Callable[[Request], Awaitable[Response]]
 
@@ -72,6 +73,35 @@ def build(parts: WebParts) -> Starlette:
     return app
 
 
+CLOSED = "The forms are closed here: this server shows the site alone.\n"
+
+
+def build_site(
+    folder: Path, site_url: str, public_url: str, languages: tuple[str, ...], bind: str
+) -> Starlette:
+    """The built pages in `folder` and nothing else: no form, no reader, no key.
+
+    They may be asked for by the address of this machine too, `bind`.
+    """
+
+    def plain(status: int) -> Response:
+        return PlainTextResponse(CLOSED if status == 405 else "There is no such page.\n", status)
+
+    site = Site(folder, _path_of(site_url), public_url, languages, lambda _request: plain(404))
+    return Starlette(
+        routes=[Route("/{path:path}", site.answer)],
+        middleware=[
+            Middleware(
+                Gate,
+                hosts=hosts_of((public_url, site_url, f"http://{bind}")),
+                https=False,
+                wrong=lambda _scope, status: plain(status),
+            )
+        ],
+        exception_handlers={405: lambda _request, _error: plain(405)},
+    )
+
+
 def _routes(parts: WebParts, pages: Pages) -> list[BaseRoute]:
     base = parts.base
     routes: list[BaseRoute] = []
@@ -90,12 +120,16 @@ def _routes(parts: WebParts, pages: Pages) -> list[BaseRoute]:
     async def style(request: Request) -> Response:
         return Response(pages.style, media_type="text/css", headers={"Cache-Control": FOR_EVER})
 
+    async def icon(request: Request) -> Response:
+        return Response(pages.icon, media_type="image/svg+xml", headers={"Cache-Control": FOR_EVER})
+
     async def script(request: Request) -> Response:
         # The site's pages name it too, so its name has no hash and it is asked for again.
         headers = {"Cache-Control": "public, max-age=3600"}
         return Response(pages.script, media_type="text/javascript", headers=headers)
 
     routes.append(Route(pages.style_path, style))
+    routes.append(Route(pages.icon_path, icon))
     routes.append(Route(pages.script_path, script))
     routes.append(Route(f"{base}/challenge", subscribe.challenge))
     if parts.sendgrid is not None:

@@ -27,6 +27,7 @@ class House:
     title: str
     base: str
     style: str
+    icon: str
     home: str
     privacy: str | None
     shared: bool
@@ -52,6 +53,8 @@ class Pages:
         self.style = parts.tokens.read_text("utf-8") + own.render()
         digest = hashlib.sha256(self.style.encode()).hexdigest()[:16]
         self.style_path = f"{parts.base}/forms/{digest}.css"
+        self.icon = parts.icon.read_bytes()
+        self.icon_path = f"{parts.base}/forms/{hashlib.sha256(self.icon).hexdigest()[:16]}.svg"
         self.script = self._templates.get_template("ask.js").render()
         self.script_path = f"{parts.base}/forms/ask.js"
 
@@ -125,7 +128,13 @@ class Pages:
         # The publication's first language lives at the top, the others below their tag.
         home = parts.site_url + ("/" if tag == parts.languages[0] else f"/{tag}/")
         return House(
-            parts.title, parts.base, self.style_path, home, parts.privacy.get(tag), parts.shared
+            title=parts.title,
+            base=parts.base,
+            style=self.style_path,
+            icon=self.icon_path,
+            home=home,
+            privacy=parts.privacy.get(tag),
+            shared=parts.shared,
         )
 
 

@@ -26,11 +26,11 @@ class WebParts:
     that moment; None when nobody knows. `site` is the folder of the built
     pages, looked up anew for each request; None serves the forms alone.
     `templates` are folders of web templates, the publication's own first;
-    `tokens` is the site's tokens.css. `privacy` maps a language to the address
-    of its privacy page. `smtputf8`: whether the mail road carries such local
-    parts. `sendgrid` is the key that SendGrid signs its events with; None: its
-    webhook is not there. `shared`: somebody handles addresses for the
-    publisher, and the privacy page names them.
+    `tokens` is the site's tokens.css, `icon` its icon.svg. `privacy` maps a
+    language to the address of its privacy page. `smtputf8`: whether the mail
+    road carries such local parts. `sendgrid` is the key that SendGrid signs its
+    events with; None: its webhook is not there. `shared`: somebody handles
+    addresses for the publisher, and the privacy page names them.
     """
 
     title: str
@@ -46,6 +46,7 @@ class WebParts:
     clock: Callable[[], dt.datetime]
     templates: tuple[Path, ...]
     tokens: Path
+    icon: Path
     site: Path | None = None
     privacy: Mapping[str, str] = field(default_factory=dict)
     unconfirmed: dt.timedelta = dt.timedelta(hours=48)

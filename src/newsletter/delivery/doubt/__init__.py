@@ -7,8 +7,9 @@
 
 Nothing here sends anything. A mail that a log does not name was not taken only
 where the log shows our mails right before and right after it, lacks none of
-them, and the operator says that nothing of it is missing. Times are not
-compared: the log may come from another host's clock, its order may not.
+them, the operator says that nothing of it is missing, and the server has had
+ten minutes for it. Times in the log are not read: it may come from another
+host's clock, its order may not.
 """
 
 from newsletter.delivery.doubt.judging import Around, Cover, Judged, judge, neighbours

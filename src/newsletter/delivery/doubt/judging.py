@@ -18,6 +18,9 @@ from newsletter.store.tables import deliveries
 
 AROUND = 3
 """Neighbours on each side: one could be the very mail that another crash ate."""
+SLOWEST = dt.timedelta(minutes=10)
+"""A server may take so long over a mail whose dot it has (RFC 5321 §4.5.3.2.6), a scan for
+example, and logs it after that, whether anybody still waits for the answer or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,8 @@ class Cover(StrEnum):
     """It names all our neighbours on both sides, in their order."""
     ORDER = "order"
     """It names them in another order than they were sent in: the newer file came first."""
+    EARLY = "early"
+    """It does, but the server may be at work on this mail still."""
     HOLES = "holes"
     """It lacks a neighbour that was certainly taken, so it lacks more."""
     PART = "part"
@@ -114,10 +119,12 @@ class Judged:
     enhanced: str | None = None
 
 
-def judge(doubt: Doubt, around: Around, log: Log) -> Judged:
+def judge(doubt: Doubt, around: Around, log: Log, now: dt.datetime) -> Judged:
     """Hold one doubt against what was read."""
     proof = log.proof(doubt.message_id)
     cover = _cover(around, log)
+    if cover is Cover.WHOLE and now < (_until(doubt) or now) + SLOWEST:
+        cover = Cover.EARLY
     track = log.found.get(doubt.message_id)
     if track is not None:
         if proof is Proof.BEGUN and track.held:
@@ -127,6 +134,7 @@ def judge(doubt: Doubt, around: Around, log: Log) -> Judged:
     server = f"the {log.server} log" if log.server else "the log"
     said = {
         Cover.WHOLE: f"not in {server}, which has our mails before and after it",
+        Cover.EARLY: f"not in {server} yet, and the mail server may still be at work on it",
         Cover.ORDER: f"not in {server}, whose files are not in the order of time",
         Cover.HOLES: f"not in {server}, but neither are other mails of ours that were taken",
         Cover.PART: f"not in {server}, which does not reach from before it to after it",

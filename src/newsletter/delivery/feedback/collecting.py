@@ -150,7 +150,9 @@ def collect(
     while applied := apply_waiting(office.store, now):
         done.add(applied)
     if trouble:
-        raise CouldNotRun(*(finding for each in trouble for finding in each.findings))
+        findings = (finding for each in trouble for finding in each.findings)
+        stands = f"Of what was read before, {done.total:,} mails were taken in."
+        raise CouldNotRun(*findings, state=stands if done.total else "")
 
 
 def _empty(

@@ -60,6 +60,7 @@ class ImapFolder:
         self._context = context or ssl.create_default_context()
         self._timeout = timeout
         self._session: imaplib.IMAP4 | None = None
+        self._offers: frozenset[str] = frozenset()
 
     def batches(self) -> Generator[list[Letter]]:
         """Raises CouldNotRun NL646 when the server cannot be talked to."""
@@ -105,12 +106,15 @@ class ImapFolder:
             raise self._trouble("does not answer", error) from error
         try:
             session.login(box.user, box.password())
+        except imaplib.IMAP4.abort:  # an error, too, but it says nothing about the password
+            raise
         except (imaplib.IMAP4.error, UnicodeError):  # it speaks ASCII alone
             # Without "from": the server's words may hold the user's address.
             raise self._trouble("refuses the user or the password", None) from None
         answer, _ = session.select(_quoted(box.folder))
         if answer != "OK":
             raise self._trouble(f"has no folder {box.folder}", None)
+        self._offers = _offers(session)
         return session
 
     def _close(self) -> None:
@@ -135,7 +139,7 @@ class ImapFolder:
         box, which = self._box, ",".join(uids)
         if box.move_to is not None:
             folder = _quoted(box.move_to)
-            if "MOVE" in session.capabilities:
+            if "MOVE" in self._offers:
                 _checked(_extension(session, "MOVE", which, folder))
                 return
             _checked(session.uid("COPY", which, folder))
@@ -143,7 +147,7 @@ class ImapFolder:
             self._flag(session, uids, r"(\Seen)")
             return
         self._flag(session, uids, r"(\Seen \Deleted)")
-        if "UIDPLUS" in session.capabilities:
+        if "UIDPLUS" in self._offers:
             _checked(session.uid("EXPUNGE", which))
 
     def _flag(self, session: imaplib.IMAP4, uids: list[str], flags: str) -> None:
@@ -158,6 +162,12 @@ class ImapFolder:
                 help="see [feedback.imap]; no mail was lost, it is read again",
             )
         )
+
+
+def _offers(session: imaplib.IMAP4) -> frozenset[str]:
+    """What the server offers to whom it knows: before the log-in most name neither MOVE nor UIDPLUS (RFC 3501 §7.2.1)."""
+    _, told = _checked(session.capability())
+    return frozenset(b" ".join(told).decode("ascii", "ignore").upper().split())
 
 
 def _extension(session: imaplib.IMAP4, name: str, *arguments: str) -> tuple[str, list[Any]]:
@@ -179,6 +189,10 @@ def _plain(error: Exception) -> str:
             return f"its certificate is not good: {error.verify_message}"
         case TimeoutError():
             return "it is silent"
+        case imaplib.IMAP4.abort():
+            return "it hung up"
+        case ssl.SSLError(reason=str() as reason):
+            return f"TLS failed: {reason.replace('_', ' ').lower()}"
         case OSError(strerror=str() as words):
             return words
         case _:

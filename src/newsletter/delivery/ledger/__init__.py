@@ -24,10 +24,19 @@ from newsletter.delivery.ledger.ending import (
     testify,
 )
 from newsletter.delivery.ledger.lanes import NOTICES, Job, Lane
-from newsletter.delivery.ledger.opening import AlreadySent, Opened, Refused, Rules, open_issue
+from newsletter.delivery.ledger.opening import (
+    NOBODY,
+    AlreadySent,
+    Opened,
+    Refused,
+    Rules,
+    open_issue,
+    refusal,
+)
 from newsletter.delivery.ledger.recovery import (
     LEASE,
     Recovered,
+    crowd,
     doubt_everything,
     give_up,
     is_overtaken,
@@ -43,6 +52,7 @@ from newsletter.delivery.ledger.turn import Turns
 __all__ = [
     "LEASE",
     "MAIL_LOG",
+    "NOBODY",
     "NOTICES",
     "OPERATOR",
     "AlreadySent",
@@ -60,6 +70,7 @@ __all__ = [
     "claim",
     "clock",
     "close",
+    "crowd",
     "doubt_everything",
     "exchange",
     "exclude",
@@ -72,6 +83,7 @@ __all__ = [
     "open_issue",
     "recount",
     "recover",
+    "refusal",
     "register",
     "renew",
     "resolve",

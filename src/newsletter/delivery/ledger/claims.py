@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from newsletter.delivery.ledger import swift
+from newsletter.delivery.ledger import recovery, swift
 from newsletter.delivery.ledger.lanes import Job, Lane
 from newsletter.delivery.states import State
 from newsletter.store.tables import (
@@ -164,16 +165,35 @@ def return_(tx: Connection, sender: str) -> int:
     return changed
 
 
-def exclude(tx: Connection, subscriber_id: str, reason: str, now: dt.datetime) -> int:
+def exclude(
+    tx: Connection,
+    subscriber_id: str,
+    reason: str,
+    now: dt.datetime,
+    recover: Callable[[Connection, dt.datetime], object] = recovery.recover_here,
+) -> int:
     """Take a person who left or was erased out of whatever has not begun; how many rows that was.
 
     Done by the leave itself, in its transaction. Coming back does not undo it.
     A mail of their own data is still sent to whoever is here, not to somebody erased.
+    What a sender had claimed whose machine lost power may have arrived: `recover` puts it in doubt.
     """
+    if tx.scalar(_CLAIMED_OF, {"who": subscriber_id}):
+        recover(tx, now)
     kinds = ("confirm", "data") if reason == "erased" else ("confirm",)
     values = {"who": subscriber_id, "why": reason, "now": now}
     changed = tx.execute(_EXCLUDE_DELIVERIES, values).rowcount
     return changed + tx.execute(_EXCLUDE_NOTICES, {**values, "kinds": kinds}).rowcount
+
+
+_CLAIMED_OF = (
+    sa.select(sa.literal(1))
+    .where(
+        deliveries.c.subscriber_id == sa.bindparam("who"),
+        deliveries.c.state == State.CLAIMED.value,
+    )
+    .limit(1)
+)
 
 
 def _excluding(table: sa.Table) -> sa.Update:

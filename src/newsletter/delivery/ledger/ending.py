@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from newsletter.delivery.ledger import recovery
 from newsletter.delivery.ledger.sums import sums
 from newsletter.delivery.states import State, may
 from newsletter.store.tables import WAITING, attempts, deliveries, issues, notices, senders
@@ -29,11 +31,18 @@ def expire(tx: Connection, now: dt.datetime) -> int:
     return changed
 
 
-def halt(tx: Connection, period: str, now: dt.datetime) -> int | None:
+def halt(
+    tx: Connection,
+    period: str,
+    now: dt.datetime,
+    recover: Callable[[Connection, dt.datetime], object] = recovery.recover_here,
+) -> int | None:
     """Stop an issue that must not go on: EXCLUDE whatever has not begun.
 
-    How many readers will not get it; None when the issue is not open.
+    How many readers will not get it; None when the issue is not open. `recover`
+    comes first: what a sender had claimed whose machine lost power may have arrived.
     """
+    recover(tx, now)
     stopped = tx.execute(
         sa.update(issues)
         .where(issues.c.period == period, issues.c.state == "open")

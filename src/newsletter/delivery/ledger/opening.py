@@ -61,6 +61,13 @@ class Refused:
     help: str
 
 
+NOBODY = Refused(
+    "NL614",
+    "there is no confirmed reader yet, so nothing was sent and the month is still free",
+    "confirm a sign-up, or `newsletter subscribers import FILE`",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What opening obeys: the zone in which months are counted, the least gap, the mail's domain.
@@ -87,7 +94,7 @@ def open_issue(
     try:
         with store.write() as tx:
             last = _last(tx)
-            refusal = _already(tx, issue) or _refusal(issue, rules, last, now)
+            refusal = _already(tx, issue) or _refusal(issue.period, rules, last, now)
             return refusal or _open(tx, vault, issue, rules, now)
     except IntegrityError as error:
         # Somebody opened it between our look and our row.
@@ -97,6 +104,12 @@ def open_issue(
             raise
         del error
         return found
+
+
+def refusal(tx: Connection | None, period: str, rules: Rules, now: dt.datetime) -> Refused | None:
+    """What `open_issue` would refuse at `now`; nothing is changed. `tx` None: there is no store yet."""
+    refused = _refusal(period, rules, _last(tx) if tx else None, now)
+    return refused or (None if tx and audience.count(tx) else NOBODY)
 
 
 def _insist(issue: ApprovedIssue) -> None:
@@ -128,19 +141,19 @@ def _last(tx: Connection) -> Any:
     ).first()
 
 
-def _refusal(issue: ApprovedIssue, rules: Rules, last: Any, now: dt.datetime) -> Refused | None:
+def _refusal(period: str, rules: Rules, last: Any, now: dt.datetime) -> Refused | None:
     month = str(calendar.at(now, rules.zone))
-    if issue.period != month:
+    if period != month:
         return Refused(
             "NL611",
-            f"{issue.period} cannot be sent now: this month is {month} in {rules.zone.key}",
+            f"{period} cannot be sent now: this month is {month} in {rules.zone.key}",
             "an issue is sent within its own month, or not at all",
         )
     latest = max(filter(None, (last and last.period, rules.floor)), default=None)
-    if latest is not None and issue.period <= latest:
+    if latest is not None and period <= latest:
         return Refused(
             "NL612",
-            f"{issue.period} is not after {latest}, the last issue that was sent",
+            f"{period} is not after {latest}, the last issue that was sent",
             "issues go out in order; see `newsletter status`",
         )
     if last is not None and now - last.opened_at < dt.timedelta(days=rules.minimum_gap_days):
@@ -159,11 +172,7 @@ def _open(
     closes = ladder.closes_at(now, rules.zone)
     expected = audience.count(tx)
     if not expected:
-        return Refused(
-            "NL614",
-            "there is no confirmed reader yet, so nothing was sent and the month is still free",
-            "confirm a sign-up, or `newsletter subscribers import FILE`",
-        )
+        return NOBODY
     tx.execute(
         sa.insert(issues).values(
             period=issue.period,

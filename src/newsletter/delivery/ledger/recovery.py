@@ -13,8 +13,10 @@ A confirmation that would be in doubt is tried once more instead.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -58,6 +60,24 @@ def renew(tx: Connection, sender: str, now: dt.datetime) -> bool:
         sa.update(senders).where(senders.c.claim_id == sender).values(lease_until=now + LEASE)
     )
     return changed.rowcount == 1
+
+
+def crowd(tx: Connection, sender: str) -> tuple[int, int]:
+    """The place of `sender`'s process, from 0, among those that send, and how many these are.
+
+    Who has begun more stands in front. A dead one counts until it is recovered.
+    """
+    begun: Counter[tuple[Any, ...]] = Counter()
+    ours = None
+    for row in tx.execute(sa.select(senders)):
+        process = (row.host, row.boot_id, row.pid, row.process_started)
+        begun[process] += row.begun
+        if row.claim_id == sender:
+            ours = process
+    if ours is None:
+        return 0, 1  # taken for dead: its next claim says so
+    before = sum((-count, process) < (-begun[ours], ours) for process, count in begun.items())
+    return before, len(begun)
 
 
 def sign_off(tx: Connection, sender: str) -> None:
@@ -124,6 +144,11 @@ def recover(
             remember(tx, row.claim_id, life, now)
         sign_off(tx, row.claim_id)
     return Recovered(back, in_doubt)
+
+
+def recover_here(tx: Connection, now: dt.datetime) -> Recovered:
+    """`recover`, as this process sees the others."""
+    return recover(tx, whereabouts.here(), now)
 
 
 def is_overtaken(

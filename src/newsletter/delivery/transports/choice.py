@@ -13,10 +13,10 @@ import ipaddress
 from newsletter.config import FILE_NAME, Settings
 from newsletter.delivery.outcome import Transport
 from newsletter.delivery.transports import sendgrid_terms
-from newsletter.delivery.transports.dialogue import UNIX
 from newsletter.delivery.transports.outbox import OutboxTransport
 from newsletter.delivery.transports.processors import placeholder, unnamed
 from newsletter.delivery.transports.smtp import Relay, SmtpTransport
+from newsletter.delivery.transports.wire import UNIX
 from newsletter.errors import CouldNotRun, Finding, Where
 
 

@@ -24,7 +24,8 @@ from newsletter.delivery.outcome import Envelope, Following, Kind, Outcome, Stag
 from newsletter.delivery.reply import Nonsense
 from newsletter.delivery.steps import DIAL, Steps
 from newsletter.delivery.transports import trouble
-from newsletter.delivery.transports.dialogue import Patience, Relay, Talk
+from newsletter.delivery.transports.dialogue import Talk
+from newsletter.delivery.transports.wire import Patience, Relay
 from newsletter.errors import Finding
 
 __all__ = ["Patience", "Relay", "SmtpConnection", "SmtpTransport"]
@@ -123,6 +124,7 @@ class SmtpConnection:
         if talk is not None and not talk.awaits(envelope, len(message)):
             self._drop()  # another was announced, and only hanging up takes that back
         used = self._talk is not None
+        carried = used and talk is not None and talk.carried
         announced = talk is not None and talk.announced
         if self._trust.no_announcements:
             following = None
@@ -132,9 +134,10 @@ class SmtpConnection:
             self._trust.no_announcements = True
             self._drop()
             return (yield from self._once(envelope, message, None))
-        if used and _hung_up_before(outcome):
+        if (used and _hung_up_before(outcome)) or (carried and _is_full(outcome)):
             # The relay had closed an idle line, or takes so many messages on
             # one and no more. Nothing of this message was said: dial again.
+            self.close()
             outcome = yield from self._once(envelope, message, following)
         return outcome
 
@@ -178,3 +181,9 @@ def _hung_up_before(outcome: Outcome) -> bool:
     """The line ended at MAIL, before the reader was named."""
     cut = outcome.code in (None, 421) and outcome.reply != "timed out"
     return cut and outcome.kind is Kind.DEFERRED and outcome.stage is Stage.MAIL
+
+
+def _is_full(outcome: Outcome) -> bool:
+    """The line takes no more messages, and stays open: OpenSMTPD's 452 4.5.3 after a hundred."""
+    too_many = outcome.enhanced == "4.5.3" or "too many" in outcome.reply
+    return too_many and outcome.kind is Kind.DEFERRED and outcome.stage is Stage.MAIL
