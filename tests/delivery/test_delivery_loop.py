@@ -15,6 +15,7 @@ from delivery_house import LANE, PERIOD, House, smtp
 from scripted_relay import DROP, HANG, Step, relay
 
 from newsletter.delivery import departure, desk, ledger
+from newsletter.delivery.ledger import recovery
 from newsletter.delivery.loop import Pace, Stop
 from newsletter.delivery.report import StopEvent
 from newsletter.delivery.states import State
@@ -418,7 +419,45 @@ def test_a_commit_that_fails_sends_nothing_more_and_the_same_process_goes_on_lat
             tx.exec_driver_sql("DROP TRIGGER full")
         house.send(smtp(server), connections=1)
         assert len({to for to, _ in server.delivered}) == len(server.delivered) == 6
-    assert (house.sum().accepted, house.sum()[State.IN_DOUBT]) == (5, 1)
+    assert (house.sum().accepted, house.sum()[State.IN_DOUBT]) == (6, 0), "it knew what came of it"
+
+
+REFUSE = """
+CREATE TRIGGER full BEFORE UPDATE ON deliveries WHEN new.state = 'accepted'
+BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END
+"""
+
+
+@pytest.mark.parametrize("overtaken", [False, True])
+def test_who_was_under_way_when_the_database_refused_is_no_doubt_once_it_takes_the_answer(
+    sqlite_house: House, overtaken: bool
+) -> None:
+    """Also where another process took this sender for dead meanwhile: then the answer is a late one."""
+    house = sqlite_house
+    house.readers(2)
+    house.open()
+    with house.store.write() as tx:
+        tx.exec_driver_sql(REFUSE)
+    first, late = threading.Semaphore(1), threading.Semaphore(0)
+
+    def answer(_: str) -> str:
+        if not first.acquire(blocking=False):
+            late.acquire(timeout=0.2)
+        return "250 ok"
+
+    with relay({Step.DOT: answer}) as server:
+        pace = Pace(connections=2, drain_seconds=10.0, retries=())
+        with pytest.raises(sa.exc.DatabaseError, match="full"):
+            house.send(smtp(server), pace=pace)
+        with house.store.write() as tx:
+            tx.exec_driver_sql("DROP TRIGGER full")
+            if overtaken:
+                here = ledger.whereabouts.here()
+                found = recovery.recover(tx, here, house.now, lambda pid: None)
+                assert found.in_doubt
+        house.send(smtp(server))
+        assert len({to for to, _ in server.delivered}) == len(server.delivered) == 2
+    assert (house.sum().accepted, house.sum()[State.IN_DOUBT]) == (2, 0)
 
 
 def test_a_relay_that_says_nothing_is_told_as_no_progress(

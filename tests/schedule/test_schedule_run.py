@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import os
 import shutil
 import signal
@@ -174,6 +175,20 @@ def test_a_duty_at_work_in_which_nothing_moves_stands_still() -> None:
         now += 1
         assert watching.still() == ["month"]
     assert watching.still() == [], "it came to its end"
+
+
+def test_a_disk_that_refuses_one_file_after_another_is_told_once(
+    place: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    duties = place.host().duties()
+    for name in ("2026-12.json", "chain.jsonl"):
+        duties.trouble("month", OSError(errno.EROFS, "Read-only file system", name))
+    duties.trouble("month", OSError(errno.ENOSPC, "No space left on device", "chain.jsonl"))
+    said = [line.split("; ")[0] for line in told(capsys).splitlines()]
+    assert said == [
+        "month waits: NL127 2026-12.json: Read-only file system",
+        "month waits: NL127 chain.jsonl: No space left on device",
+    ]
 
 
 def test_a_database_that_does_not_answer_is_told_once_and_when_it_is_over(

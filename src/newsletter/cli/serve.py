@@ -333,7 +333,9 @@ class Duties:
         more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
         first = findings[0]
         help_ = f"; {first.help}" if first.help else ""
-        self._wait(duty, f"{first.code} {first.what}{more}{help_}")
+        # One disk refuses one file after another.
+        same = f"{first.code} {error.strerror}" if isinstance(error, OSError) else ""
+        self._wait(duty, f"{first.code} {first.what}{more}{help_}", same)
 
     def _wait(self, duty: str, why: str, same: str = "") -> None:
         """Tell why a duty waits, once; `same` tells whether it is still the same reason."""

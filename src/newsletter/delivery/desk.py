@@ -78,13 +78,13 @@ class Desk:
         self.tempo = Tempo(pace.connections, pace.per_second)
         self.begun = self.told = time.monotonic()
         self.total = 0
+        self.drained_at: float | None = None
 
     def go(self) -> Report:
         self.turns = ledger.Turns(self.store, self.sender)
         with self.store.write() as tx:
-            here = whereabouts.here()
-            ledger.recover(tx, here, self.clock())
-            ledger.register(tx, self.sender, here, self.clock())
+            ledger.recover_here(tx, self.clock())
+            ledger.register(tx, self.sender, whereabouts.here(), self.clock())
             self.total = sum(ledger.waiting(tx, lane, self.clock()) for lane in self.lanes)
             tally = ledger.tally.path_of(tx, self.sender), ledger.tally.mirrored(tx, self.sender)
         self.tally = Tally(*tally)
@@ -109,14 +109,13 @@ class Desk:
         try:
             self.company.join(self.stop, self.pace.settle_seconds)
         except BaseException:
-            self._abandon()
+            self._abandon([])
             raise
         if not self.tempo.connections(time.monotonic()):
             self.standing.pause("as many others send as [delivery] connections allows")
 
     def _work(self) -> None:
         """Turn after turn, until every line is gone or the drain is over."""
-        deadline = None
         while any(line.doing is not Doing.GONE for line in self.calls.every):
             self.calls.wait(self._patience())
             if self.turns.dear:
@@ -130,10 +129,14 @@ class Desk:
             if now - self.told > TICK_SECONDS:
                 self.told = now
                 self._tell()
-            if self.halt.is_set():
-                deadline = deadline or now + self.pace.drain_seconds
-                if now > deadline or (isinstance(self.stop, StopEvent) and self.stop.at_once):
-                    return
+            if self.halt.is_set() and self._is_drained():
+                return
+
+    def _is_drained(self) -> bool:
+        """Whether answers were awaited long enough, since this was first asked."""
+        now = time.monotonic()
+        self.drained_at = self.drained_at or now + self.pace.drain_seconds
+        return now > self.drained_at or (isinstance(self.stop, StopEvent) and self.stop.at_once)
 
     def _patience(self) -> float:
         """Seconds until a line that rests may go on; a free one does so at once."""
@@ -288,28 +291,31 @@ class Desk:
     def _finish(self) -> None:
         """Whatever happened: no line keeps a row, and nothing is left claimed."""
         self.halt.set()
+        # After a fault of ours, too, whoever is under way may still be answered.
+        while any(line.under_way for line in self.calls.every) and not self._is_drained():
+            self.calls.wait(TICK_SECONDS)
         self.calls.cut()
         until = time.monotonic() + ABORT_SECONDS
         while time.monotonic() < until and any(line.under_way for line in self.calls.every):
             self.calls.wait(TICK_SECONDS)
         self.calls.close(max(0.0, until - time.monotonic()))
+        last = [(line.job, line.outcome or SILENT) for line in self.calls.every if line.job]
+        last += [(job, NOT_TRIED) for job in self.beginning]
         try:
             self.turns.close()
-            self._sign_off()
+            self._sign_off(last)
         except BaseException:
-            self._abandon()
+            self._abandon(last)
             raise
         self._tell()
 
-    def _abandon(self) -> None:
-        """The database refuses. This process may live on and send again."""
-        ledger.give_up(self.sender)
+    def _abandon(self, known: list[tuple[Job, Outcome]]) -> None:
+        """The database refuses. This process may live on: it says what it knows later, and sends again."""
+        ledger.owe(self.sender, known)
         self.tally.leave()
 
-    def _sign_off(self) -> None:
+    def _sign_off(self, last: list[tuple[Job, Outcome]]) -> None:
         """Whatever is still open is said, the rest given back."""
-        last = [(line.job, line.outcome or SILENT) for line in self.calls.every if line.job]
-        last += [(job, NOT_TRIED) for job in self.beginning]
         with self.store.write() as tx:
             states, _ = ledger.exchange(tx, last, [], self.sender, self.clock())
             self.ended.update(state for state in states if state is not None)

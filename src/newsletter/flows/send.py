@@ -17,7 +17,6 @@ from newsletter.delivery.ledger import (
     Recovered,
     Refused,
     Sum,
-    whereabouts,
 )
 from newsletter.delivery.loop import Pace, Progress, Report
 from newsletter.delivery.outcome import boot_seconds
@@ -70,7 +69,7 @@ def send(
     if isinstance(opening, Refused):
         return opening
     with parts.store.write() as tx:
-        recovered = ledger.recover(tx, whereabouts.here(), parts.clock())
+        recovered = ledger.recover_here(tx, parts.clock())
         ledger.expire(tx, parts.clock())
     sent = go_on(parts, opening, recovered, stop, progress)
     asked = stop is not None and stop.is_set()

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from newsletter.config import Settings
 from newsletter.delivery import ledger, notices
-from newsletter.delivery.ledger import AlreadySent, Recovered, Refused, whereabouts
+from newsletter.delivery.ledger import AlreadySent, Recovered, Refused
 from newsletter.delivery.loop import Progress
 from newsletter.errors import Findings
 from newsletter.flows import send as sending
@@ -112,7 +112,7 @@ def _go_on_with_what_is_open(
     """What came of the open issue, when anything of it was due."""
     with parts.store.write() as tx:
         # Notices too: a confirmation that a killed process held goes out now.
-        recovered = ledger.recover(tx, whereabouts.here(), parts.clock())
+        recovered = ledger.recover_here(tx, parts.clock())
         open_now = tx.execute(
             sa.select(issues.c.period, issues.c.opened_at, issues.c.state).where(
                 sa.or_(
