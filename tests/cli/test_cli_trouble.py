@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy.exc import DatabaseError
+from psycopg import errors
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from newsletter.cli.trouble import from_exception
 from newsletter.errors import CouldNotRun, Finding, Findings, NewsletterError
@@ -41,6 +42,14 @@ def test_the_database_speaks_without_its_statement() -> None:
     assert (trouble.findings[0].code, trouble.exit_code) == ("NL145", 2)
     assert "disk I/O error" in trouble.findings[0].what
     assert "anna" not in str(trouble)
+
+
+def test_postgresql_is_told_by_the_name_of_the_kind() -> None:
+    refused = errors.LockNotAvailable("Key (address)=(anna@example.org) is locked")
+
+    trouble = from_exception(OperationalError("UPDATE", None, refused))
+
+    assert trouble.findings[0].what == "the database refused: lock not available (55P03)"
 
 
 def test_a_fault_of_ours_shows_its_kind_and_not_its_words() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,10 +99,11 @@ def _system(error: OSError) -> Finding:
 
 
 def _database(error: Exception) -> Finding:
-    """The database's own word, without the statement: SQLite names no values, PostgreSQL would."""
+    """The database's own word, without the statement: SQLite names no values; of PostgreSQL, its word for the kind."""
     cause = getattr(error, "orig", None)
     state = getattr(cause, "sqlstate", None)
-    said = f"error {state}" if state else (str(cause).splitlines() or ["no reason"])[0]
+    kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(cause).__name__).lower()
+    said = f"{kind} ({state})" if state else (str(cause).splitlines() or ["no reason"])[0]
     return Finding(
         "NL145",
         f"the database refused: {said}",
