@@ -263,7 +263,8 @@ class Desk:
     def _tell(self) -> None:
         if self.progress is not None and (done := self.ended.total()):
             slowed = self.tempo.slowed(time.monotonic()) is not None
-            self.progress(done, self.total, SLOWED if slowed else "sending")
+            tries = max(done, self.total)  # who is put off may come again within this run
+            self.progress(done, tries, SLOWED if slowed else "sending")
 
     # The end.
 
