@@ -313,6 +313,24 @@ def test_progress_and_witness_are_told(sqlite_house: House) -> None:
         assert ledger.clock.read(tx) == ticks[-1]
 
 
+def test_who_comes_again_in_the_same_run_is_no_more_than_all(sqlite_house: House) -> None:
+    """Put off at MAIL, a reader is due again after a minute; a slow run lasts longer."""
+    house = sqlite_house
+    house.readers(3)
+    house.open()
+    told: list[tuple[int, int, str]] = []
+    answers = iter(["450 4.7.1 later"])
+
+    def mail(_line: str) -> str:
+        house.now += dt.timedelta(minutes=2)
+        return next(answers, "250 ok")
+
+    with relay({Step.MAIL: mail}, pipelining=False) as server:
+        house.send(smtp(server), connections=1, progress=lambda *words: told.append(words))
+    assert len(server.accepted) == 3
+    assert told[-1][:2] == (4, 4)
+
+
 def test_the_witness_is_told_before_the_first_message_of_a_batch(sqlite_house: House) -> None:
     house = sqlite_house
     house.readers(5)

@@ -223,6 +223,8 @@ def test_exim_that_only_pretended_to_reject_has_it() -> None:
         "2026-11-21 10:00:00 [4711] ",
         "Nov 21 10:00:00 mx exim[4711]: ",
         "Nov 21 10:00:00 mx exim4[4711]: 2026-11-21 10:00:00 ",
+        "Nov 21 10:00:00 mx exim4[4711]: [1/2] 2026-11-21 10:00:00 ",
+        "Nov 21 10:00:00 mx exim4[4711]: [1\\2] 2026-11-21 10:00:00 ",
     ],
 )
 def test_exim_may_stamp_its_lines_in_many_ways(stamp: str) -> None:
@@ -418,7 +420,8 @@ def test_an_entry_knows_who_said_it() -> None:
     assert lines.entry(b"hello") is None
 
 
-REAL = Path(__file__).parent / "logs" / "postfix-3.7.log"
+LOGS = Path(__file__).parent / "logs"
+REAL = LOGS / "postfix-3.7.log"
 
 
 @pytest.mark.parametrize(
@@ -450,3 +453,79 @@ def test_a_real_postfix_logged_what_was_done_to_it(name: str, came: Proof, words
         assert log.found[ours].held is (name == "hold")
     if came is Proof.BOUNCED:
         assert log.found[ours].code == 500
+
+
+TAKEN_BY_ALL = {
+    "full": "delivered",
+    "before": None,  # cut ahead of the final dot
+    "remote": "delivered",
+    "gone": "bounced 550 5.1.1",
+    "bare": "bounced 550",
+    "three": "bounced 550 5.1.1",
+    "policy": "bounced 550 5.7.1",
+    "content": "bounced 554 5.6.0",
+    "nowhere": "bounced",
+    "never": None,
+}
+"""What became of each mail at every server."""
+DROPPED_AFTER_THE_DOT = {"after": None, "announced": "delivered", "refused": None}
+"""Exim looks whether somebody waits for its answer, unless the next mail lies there already."""
+OPENSMTPD = {
+    "after": "delivered",
+    "wait": "expired 5.4.7",
+    "down": "expired 5.4.7",
+}
+EACH = {
+    "exim-4.96.log": {"wait": "deferred", "down": "bounced", "quoted": "delivered"}
+    | DROPPED_AFTER_THE_DOT,
+    "exim-4.98-syslog.log": {"wait": "deferred", "quoted": "delivered"} | DROPPED_AFTER_THE_DOT,
+    "opensmtpd-6.8.log": OPENSMTPD,
+    "opensmtpd-7.6.log": OPENSMTPD,
+    "postfix-3.10.log": {
+        "full": "sent 2.0.0",
+        "before": "not taken",
+        "remote": "sent 2.0.0",
+        "bare": "bounced 550 5.0.0",
+        "nowhere": "bounced 5.4.4",
+        "after": "sent 2.0.0",
+        "announced": "sent 2.0.0",
+        "wait": "deferred 450 4.2.0",
+        "down": "deferred 4.4.1",
+        "quoted": "sent 2.0.0",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "came"),
+    [
+        (file, name, came)
+        for file, own in EACH.items()
+        for name, came in (TAKEN_BY_ALL | own).items()
+    ],
+)
+def test_a_real_server_logged_what_was_done_to_it(file: str, name: str, came: str | None) -> None:
+    """Exim 4.98 with log_selector = +all, to syslog; the others as Debian ships them.
+
+    `before` was cut ahead of the final dot, `after` behind it, `announced` behind it and
+    the commands of another mail; `refused` met an ACL; each other reached a next server that
+    answered as its name says.
+    """
+    ours = f"{name}@letter.example.org"
+
+    def name_of(path: str) -> str | None:
+        return path.removeprefix("b+").partition("@")[0] + "@letter.example.org"
+
+    log = read([LOGS / file], [ours], name_of=name_of)
+    track = log.found.get(ours)
+    if came is None:
+        assert log.proof(ours) is Proof.ABSENT
+        return
+    assert track is not None
+    if came == "not taken":
+        assert track.proof is Proof.NOT_TAKEN
+        return
+    gave_back = came.startswith(("bounced", "expired"))
+    assert track.proof is (Proof.BOUNCED if gave_back else Proof.TAKEN)
+    said = (track.status, track.code, track.enhanced)
+    assert " ".join(str(each) for each in said if each) == came

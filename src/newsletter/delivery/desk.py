@@ -83,7 +83,7 @@ class Desk:
     def go(self) -> Report:
         self.turns = ledger.Turns(self.store, self.sender)
         with self.store.write() as tx:
-            ledger.recover_here(tx, self.clock())
+            ledger.settle_and_recover(tx, self.clock())
             ledger.register(tx, self.sender, whereabouts.here(), self.clock())
             self.total = sum(ledger.waiting(tx, lane, self.clock()) for lane in self.lanes)
             tally = ledger.tally.path_of(tx, self.sender), ledger.tally.mirrored(tx, self.sender)
@@ -284,7 +284,8 @@ class Desk:
         done, now = self.ended.total(), time.monotonic()
         if self.progress is not None and (done or now - self.begun > SILENT_SECONDS):
             slowed = self.tempo.slowed(now) is not None
-            self.progress(done, self.total, SLOWED if slowed else "sending")
+            tries = max(done, self.total)  # who is put off may come again within this run
+            self.progress(done, tries, SLOWED if slowed else "sending")
 
     # The end.
 

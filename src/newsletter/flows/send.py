@@ -69,7 +69,7 @@ def send(
     if isinstance(opening, Refused):
         return opening
     with parts.store.write() as tx:
-        recovered = ledger.recover_here(tx, parts.clock())
+        recovered = ledger.settle_and_recover(tx, parts.clock())
         ledger.expire(tx, parts.clock())
     sent = go_on(parts, opening, recovered, stop, progress)
     asked = stop is not None and stop.is_set()

@@ -112,7 +112,7 @@ def _go_on_with_what_is_open(
     """What came of the open issue, when anything of it was due."""
     with parts.store.write() as tx:
         # Notices too: a confirmation that a killed process held goes out now.
-        recovered = ledger.recover_here(tx, parts.clock())
+        recovered = ledger.settle_and_recover(tx, parts.clock())
         open_now = tx.execute(
             sa.select(issues.c.period, issues.c.opened_at, issues.c.state).where(
                 sa.or_(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from newsletter.delivery.feedback.events import Kind
 from newsletter.delivery.feedback.failure import Failure, in_report
@@ -30,6 +30,19 @@ class Report:
     kind: Kind | None
     failure: Failure
     envelope_id: str | None
+
+    @property
+    def says_little(self) -> bool:
+        """A failure for which it gives no reply of a server: OpenSMTPD's 5.0.0 for everything."""
+        failure = self.failure
+        return self.kind is Kind.BOUNCED and failure.code is None and failure.vague
+
+    def in_other_words(self, said: Failure) -> Report:
+        """The same with the reply that stands in the words for people, if one does."""
+        if said == Failure():
+            return self
+        said = replace(said, enhanced=said.enhanced or self.failure.enhanced)
+        return Report(*_blocked(Kind.BOUNCED, said), self.envelope_id)
 
 
 def read(part: Part) -> Report:

@@ -72,6 +72,8 @@ def understand(raw: bytes, recipients: Sequence[str] = ()) -> Heard:
     report = next((part for part in _walk(mail) if part.type in dsn.STATUS), None)
     if report is not None:
         told = dsn.read(report)
+        if told.says_little:
+            told = told.in_other_words(in_words(_lines_with_codes(_for_people(mail))))
         claims = _returned(mail, bounce, told.envelope_id)
         return Heard(Sort.DSN, told.kind, told.failure, claims)
     feedback = next((part for part in _walk(mail) if part.type == "message/feedback-report"), None)
@@ -217,6 +219,12 @@ _DAEMONS = re.compile(
     r"(?:^|[\s<\"(])(?:mailer[-_.]?daemon|mail[-_.]?daemon|postmaster|mail[-_ ]delivery[-_ ]s\w+)\b",
     re.IGNORECASE,
 )
+
+
+def _for_people(mail: Part) -> str:
+    """What a report says in words, in front of its machine-readable part (RFC 6522 §3)."""
+    first = mail.parts[0] if mail.parts else mail
+    return first.content.decode("latin-1") if first.type == "text/plain" else ""
 
 
 def _is_daemon(mail: Part) -> bool:

@@ -33,7 +33,7 @@ from newsletter.delivery.ledger.opening import (
     open_issue,
     refusal,
 )
-from newsletter.delivery.ledger.owed import owe, recover_here
+from newsletter.delivery.ledger.owed import owe, settle_and_recover
 from newsletter.delivery.ledger.recovery import (
     LEASE,
     Recovered,
@@ -83,13 +83,13 @@ __all__ = [
     "owe",
     "recount",
     "recover",
-    "recover_here",
     "refusal",
     "register",
     "renew",
     "resolve",
     "return_",
     "settle",
+    "settle_and_recover",
     "sign_off",
     "sums",
     "tally",

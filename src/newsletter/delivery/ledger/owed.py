@@ -1,6 +1,6 @@
 """What a sender of this very process knew, and could not write down because the database refused.
 
-    the database refuses -> owe -> ... the database is back -> recover: what is known first, then the doubts
+    the database refuses -> owe -> ... the database is back -> settle_and_recover: what is known first, then the doubts
 
 Where the process dies before that, nobody knows any more, and recovery's rules hold.
 """
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from newsletter.delivery.ledger import recovery, settling, whereabouts
+from newsletter.delivery.ledger import recovery, settling
 from newsletter.delivery.ledger.lanes import Job
 from newsletter.delivery.ledger.recovery import Recovered
 from newsletter.delivery.outcome import Outcome
@@ -31,7 +31,7 @@ def owe(sender: str, known: Sequence[tuple[Job, Outcome]]) -> None:
     _OWED[sender] = list(known)
 
 
-def recover_here(tx: Connection, now: dt.datetime) -> Recovered:
+def settle_and_recover(tx: Connection, now: dt.datetime) -> Recovered:
     """`recover`, as this process sees the others, after what it still knows was written down."""
     for sender, known in list(_OWED.items()):
         signed_on = tx.scalar(sa.select(senders.c.claim_id).where(senders.c.claim_id == sender))
@@ -41,4 +41,4 @@ def recover_here(tx: Connection, now: dt.datetime) -> Recovered:
         if not signed_on:
             del _OWED[sender]
             _TOLD.discard(sender)
-    return recovery.recover(tx, whereabouts.here(), now)
+    return recovery.recover_here(tx, now)

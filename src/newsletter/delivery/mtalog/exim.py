@@ -9,8 +9,11 @@
 
 When the line is cut after the final dot, Exim deletes the message and logs
 "SMTP connection lost after final dot" without any name: then there is no `<=`
-line. With `log_selector = -msg_id` there is no `id=` either, and nothing here
-can be found. Subjects (T=) come after `id=` and are not looked at.
+line. Where the next mail was announced behind that dot, it does not look, and
+takes the message. With `log_selector = -msg_id` there is no `id=` either, and
+nothing here can be found. Subjects (T=) come after `id=` and are not looked at.
+To syslog Exim writes a long line in pieces, numbered [1/3] or [1\\3]; what counts
+stands in the first.
 Source: receive.c, deliver.c of Exim 4.99; specification, chapter "Log files".
 """
 
@@ -22,7 +25,7 @@ from newsletter.delivery.mtalog.lines import MOST_TEXT, Entry
 from newsletter.delivery.mtalog.track import Track, Tracks
 
 _ID = rb"([0-9A-Za-z]{6}-(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{11}-[0-9A-Za-z]{4}))"
-_STAMP = rb"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?(?: [+-]\d{4})? )?(?:\[\d{1,10}\] )?"
+_STAMP = rb"(?:\[1[\\/]\d{1,3}\] )?(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?(?: [+-]\d{4})? )?(?:\[\d{1,10}\] )?"
 _LINE = re.compile(_STAMP + _ID + rb" (.*)", re.DOTALL)
 _ARRIVED = re.compile(rb"(?:<=|\(=) \S+(?: .*?)? id=(\S+)")
 _REPLY = re.compile(

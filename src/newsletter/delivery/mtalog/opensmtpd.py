@@ -4,11 +4,12 @@
     SESSION smtp message address=… msgid=… from=<b+TOKEN@…> to=<…> taken (6.4)
     SESSION mta delivery evpid=… … result="Ok|TempFail|PermFail" stat="…"
     SESSION mda delivery evpid=… … result=Ok stat=…
+    relay: Expire for EVPID: from=<…>, …                           given back, after its time
 
 It never logs the Message-ID header; its `msgid=` is a number of its own, the
 first half of `evpid=`. So our mails are found by the return path that names
 the delivery, and only where [sender] bounce_domain gives them one.
-Source: usr.sbin/smtpd/smtp_session.c, mta.c, mda.c of OpenSMTPD 7.8.
+Source: usr.sbin/smtpd/smtp_session.c, mta.c, mda.c, queue.c of OpenSMTPD 7.8.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _DELIVERY = re.compile(
     rb"[0-9a-f]{16} m[td]a delivery evpid=([0-9a-f]{8})[0-9a-f]{8} "
     rb".*? delay=\w+ result=\"?(\w+)\"?(?: stat=\"?(?:Error \()?(?:([45]\d\d)[ -])?(?:([45]\.\d{1,3}\.\d{1,3})\b)?)?"
 )
+_EXPIRED = re.compile(rb"\w{1,16}: Expire for ([0-9a-f]{8})[0-9a-f]{8}: ")
 _WORDS = {
     b"Ok": "delivered",
     b"TempFail": "deferred",
@@ -63,6 +65,12 @@ class OpenSmtpd:
             track.named(number.decode("ascii"))
             track.taken = True
             self._live[number] = track
+            return True
+        if found := _EXPIRED.match(text):
+            track = self._live.get(found[1])
+            if track is None:
+                return False
+            track.delivery("expired", bounced=True, enhanced="5.4.7")
             return True
         if found := _DELIVERY.match(text):
             track = self._live.get(found[1])
