@@ -391,7 +391,11 @@ def test_a_test_mail_may_be_had_before_the_approval_and_says_when_it_was_not_tak
 
 
 def test_a_database_that_refuses_in_the_middle_is_told_with_where_readers_stand(
-    letter: Path, readers: Callable[[int], str], inbox: Inbox, newsletter: Newsletter
+    letter: Path,
+    readers: Callable[[int], str],
+    inbox: Inbox,
+    newsletter: Newsletter,
+    process: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
     month = readers(5)
     _set(letter, 'transport = "smtp"\nconnections = 1')
@@ -401,15 +405,15 @@ def test_a_database_that_refuses_in_the_middle_is_told_with_where_readers_stand(
             " AND (SELECT count(*) FROM deliveries WHERE state = 'accepted') >= 2"
             " BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
         )
-    ran = newsletter("send", "--early", month)
+    ran = process("send", "--early", month, cwd=letter)  # whose end forgets what it knew
     with closing(sqlite3.connect(letter / "subscribers" / "newsletter.db")) as database:
         database.execute("DROP TRIGGER full")
     again = newsletter("send", "--early", month)
 
-    assert ran.code == 2
-    assert "error[NL145]: the database refused: database or disk is full" in ran.err
-    assert f"{month}: 2 of 5 accepted, 0 in doubt, 3 not tried or waiting." in ran.err
-    assert f"go on with: newsletter send {month}" in ran.err
+    assert ran.returncode == 2
+    assert "error[NL145]: the database refused: database or disk is full" in ran.stderr
+    assert f"{month}: 2 of 5 accepted, 0 in doubt, 3 not tried or waiting." in ran.stderr
+    assert f"go on with: newsletter send {month}" in ran.stderr
     assert again.code == 3  # the mail whose outcome could not be kept is in doubt
     assert "accepted         4" in again.out
 
