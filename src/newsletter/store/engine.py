@@ -10,6 +10,7 @@ and no two writes are interleaved.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from sqlalchemy.engine import Connection, Engine
 from newsletter.errors import CouldNotRun, Finding
 from newsletter.store import place, schema
 from newsletter.store.courier import Courier
+from newsletter.store.driver import told
 
 BUSY_SECONDS = 30
 """How long a write waits for another process. A bulk import commits every second or so."""
@@ -231,15 +233,10 @@ def _sqlite(url: sa.URL, mirror: Path | None) -> Store:
         @sa.event.listens_for(made, "begin")
         def _begin(connection: Connection) -> None:
             # To the driver itself: this runs before every write.
-            refused = connection.dialect.loaded_dbapi.Error
             driver = connection.connection.dbapi_connection
             assert driver is not None
-            try:
+            with told(connection.dialect, begin):
                 driver.cursor().execute(begin)
-            except refused as error:
-                raise sa.exc.DBAPIError.instance(
-                    begin, None, error, refused, dialect=connection.dialect
-                ) from error
 
         return made
 
@@ -247,6 +244,9 @@ def _sqlite(url: sa.URL, mirror: Path | None) -> Store:
 
 
 def _postgresql(url: sa.URL, beside: Path | None, mirror: Path | None) -> Store:
+    for name in ("psycopg", "sqlalchemy.pool"):
+        # Of a line that is cut they tell once more, in a traceback, what the exception says.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     kept = {name: value for name, value in _POSTGRESQL.items() if name not in url.query}
     try:
         writer = sa.create_engine(
