@@ -215,7 +215,8 @@ def _sqlite(url: sa.URL, mirror: Path | None) -> Store:
         )
 
         @sa.event.listens_for(made, "connect")
-        def _connect(driver, _record) -> None:  # type: ignore[no-untyped-def]
+        def _connect(driver, record) -> None:  # type: ignore[no-untyped-def]
+            record.info["file"] = place.name(str(url.database))
             driver.isolation_level = None  # BEGIN is ours: the driver would send a plain one, late
             for pragma in (
                 "journal_mode=WAL",

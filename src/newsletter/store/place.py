@@ -40,6 +40,12 @@ def prepare(file: str) -> None:
         ) from error
 
 
+def name(file: str) -> str:
+    """What tells the file that lies there now from every copy of it, whatever either is called."""
+    status = Path(file).stat()
+    return f"{status.st_dev:x}-{status.st_ino:x}"
+
+
 def open_to_others(path: Path) -> list[Finding]:
     """A finding when group or others have any right on `path`; nothing when it does not exist."""
     try:
