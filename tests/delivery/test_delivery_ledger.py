@@ -442,6 +442,26 @@ def test_a_sender_s_own_late_answer_is_evidence(
     assert house.states() == {reader: state}
 
 
+@pytest.mark.parametrize("how", ["halted", "closed"])
+def test_a_late_no_leaves_nobody_waiting_in_an_issue_that_has_ended(house: House, how: str) -> None:
+    """Certainly not taken, and nobody is sent it any more: the sum of a closed issue has no "pending"."""
+    (reader,) = house.readers(1)
+    house.open()
+    (job,) = claim(house)
+    begin(house, job)
+    recover(house, None)
+    if how == "halted":
+        with house.store.write() as tx:
+            ledger.halt(tx, PERIOD, house.now)
+    else:
+        house.now = house.sum().closes_at
+    with house.store.write() as tx:
+        assert ledger.close(tx, PERIOD, house.now)
+    assert settle(house, job, LATER) is State.REJECTED
+    assert house.states() == {reader: "rejected"}
+    assert house.sum().pending == 0
+
+
 def test_a_late_answer_of_another_attempt_is_no_evidence(sqlite_house: House) -> None:
     house = sqlite_house
     import dataclasses

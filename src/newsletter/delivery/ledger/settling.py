@@ -20,7 +20,7 @@ from newsletter.delivery.ledger.lanes import Job
 from newsletter.delivery.ledger.whereabouts import Life
 from newsletter.delivery.outcome import Kind, Outcome, Stage
 from newsletter.delivery.states import State
-from newsletter.store.tables import attempts
+from newsletter.store.tables import attempts, issues
 
 BEFORE_RCPT = frozenset(
     {Stage.CONNECT, Stage.GREETING, Stage.HELLO, Stage.STARTTLS, Stage.AUTH, Stage.MAIL}
@@ -176,6 +176,9 @@ def _late(
             return None
         case _:
             assert_never(outcome.kind)
+    why = "late answer" if after is not State.ACCEPTED else None
+    if after is State.QUEUED and _is_closed(tx, job):
+        after, why = State.REJECTED, "expired"  # it would wait for ever, and the sum lack it
     table = job.lane.table
     changed = tx.execute(
         sa.update(table)
@@ -187,10 +190,16 @@ def _late(
         )
         .values(
             state=after.value,
-            reason="late answer" if after is not State.ACCEPTED else None,
+            reason=why,
             due_at=due_after(outcome, job, now),
             claim_id=None,
             settled_at=None if after is State.QUEUED else now,
         )
     )
     return after if changed.rowcount else None
+
+
+def _is_closed(tx: Connection, job: Job) -> bool:
+    """Whether the job's issue is, so that nobody is sent it any more; a notice has none."""
+    ended = sa.select(issues.c.closed_at).where(issues.c.period == job.lane.period)
+    return tx.scalar(ended) is not None
