@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -78,6 +79,22 @@ def test_several_senders_of_one_copy_hold_it_together(copies: Copies) -> None:
             pass
         with pytest.raises(CouldNotRun), helm.held(other):
             pass
+
+
+def test_a_child_that_outlives_its_sender_does_not_keep_the_helm(copies: Copies) -> None:
+    one, other = copies(), copies()
+    ear, mouth = os.pipe()
+    with helm.held(one):
+        child = os.fork()
+        if not child:
+            os.close(mouth)
+            os.read(ear, 1)
+            os._exit(0)
+    with helm.held(other):
+        pass
+    os.close(mouth)
+    os.close(ear)
+    os.waitpid(child, 0)
 
 
 def test_a_file_that_took_the_name_of_another_is_another_copy(

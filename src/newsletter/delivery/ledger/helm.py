@@ -59,6 +59,7 @@ def held(store: Store) -> Iterator[None]:
         yield
     finally:
         if ours is not None:
+            _LOCKS.discard(ours)
             os.close(ours)
 
 
@@ -102,7 +103,20 @@ def _take(place: Path) -> int | None:
                 other.unlink(missing_ok=True)
         descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # nobody locks it alone but in here
-        return descriptor
+    _LOCKS.add(descriptor)
+    return descriptor
+
+
+_LOCKS: set[int] = set()
+"""Descriptors of this process. A child that outlives it (the site is made by several) must not keep them."""
+
+
+def _let_go() -> None:
+    while _LOCKS:
+        os.close(_LOCKS.pop())
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def _is_taken(place: Path) -> bool:
