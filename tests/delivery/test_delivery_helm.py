@@ -116,6 +116,32 @@ def test_a_file_that_took_the_name_of_another_is_another_copy(
         there.close()
 
 
+def test_a_second_name_of_a_file_is_another_copy_and_a_second_way_to_its_folder_is_not(
+    tmp_path: Path, migrated_file: Path
+) -> None:
+    """`cp -al`: the log lies beside the name by which a database was opened."""
+    folder, linked = tmp_path / "letter", tmp_path / "linked"
+    for each in (folder, linked):
+        each.mkdir(mode=0o700)
+    file = folder / "newsletter.db"
+    shutil.copy(migrated_file, file)
+    file.chmod(0o600)
+    os.link(file, linked / file.name)
+    (tmp_path / "way").symlink_to(folder)
+    with ExitStack() as after:
+
+        def opened(path: Path) -> Store:
+            store = open_store(f"sqlite:///{path}", mirror=tmp_path / "mirror")
+            after.callback(store.close)
+            return store
+
+        with helm.held(opened(file)):
+            with helm.held(opened(tmp_path / "way" / file.name)):
+                pass
+            with pytest.raises(CouldNotRun), helm.held(opened(linked / file.name)):
+                pass
+
+
 def test_where_no_mirror_can_be_kept_there_is_no_helm(tmp_path: Path, migrated_file: Path) -> None:
     """A notice is sent all the same; an issue is refused by the witness, whose mirror lies there."""
     (tmp_path / "mirror").write_text("no folder")

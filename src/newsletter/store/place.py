@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -41,9 +42,15 @@ def prepare(file: str) -> None:
 
 
 def name(file: str) -> str:
-    """What tells the file that lies there now from every copy of it, whatever either is called."""
-    status = Path(file).stat()
-    return f"{status.st_dev:x}-{status.st_ino:x}"
+    """What tells the database that lies there now from every copy of it, whatever leads to its folder.
+
+    The write-ahead log lies beside the name by which a file was opened: one that
+    has two names by a hard link is two databases.
+    """
+    path = Path(os.path.realpath(file))  # as SQLite itself follows links
+    here, folder = path.stat(), path.parent.stat()
+    told = (here.st_dev, here.st_ino, folder.st_dev, folder.st_ino, path.name)
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
 def open_to_others(path: Path) -> list[Finding]:

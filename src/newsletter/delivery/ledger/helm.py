@@ -5,8 +5,8 @@
 A copy of a database knows of nothing that happens to the other, and for a
 moment both are where the witness saw them: two that begin together would both
 send. So whoever sends holds the helm from before the witness is asked until it
-has been told. The copies are told apart by the file itself, device and inode,
-on PostgreSQL by the server's own number and the database's. The lock goes with
+has been told. The copies are told apart by the file itself and its folder, on
+PostgreSQL by the server's own number and the database's. The lock goes with
 the process, however that ends; one that is stopped keeps it.
 
 Several senders of one copy hold it together. A host that keeps no mirror has no
