@@ -116,6 +116,25 @@ def test_a_file_that_took_the_name_of_another_is_another_copy(
         there.close()
 
 
+def test_a_file_that_was_copied_over_without_its_log_is_another_copy(
+    copies: Copies, tmp_path: Path
+) -> None:
+    """`cp backup.db newsletter.db` keeps the inode; who had it open goes on with the log that is gone."""
+    there = copies()
+    if there.dialect != "sqlite":
+        pytest.skip("a server's database is no file")
+    file = Path(str(there._writer.url.database))
+    shutil.copyfile(file, tmp_path / "backup.db")
+    with helm.held(there):
+        for end in ("-wal", "-shm"):
+            file.with_name(f"{file.name}{end}").unlink()
+        shutil.copyfile(tmp_path / "backup.db", file)
+        anew = open_store(f"sqlite:///{file}", mirror=tmp_path / "mirror")
+        with pytest.raises(CouldNotRun), helm.held(anew):
+            pass
+        anew.close()
+
+
 def test_a_second_name_of_a_file_is_another_copy_and_a_second_way_to_its_folder_is_not(
     tmp_path: Path, migrated_file: Path
 ) -> None:

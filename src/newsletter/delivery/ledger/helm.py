@@ -5,7 +5,7 @@
 A copy of a database knows of nothing that happens to the other, and for a
 moment both are where the witness saw them: two that begin together would both
 send. So whoever sends holds the helm from before the witness is asked until it
-has been told. The copies are told apart by the file itself and its folder, on
+has been told. The copies are told apart by the file itself and its log, on
 PostgreSQL by the server's own number and the database's. The lock goes with
 the process, however that ends; one that is stopped keeps it.
 
