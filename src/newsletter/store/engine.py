@@ -217,7 +217,7 @@ def _sqlite(url: sa.URL, mirror: Path | None) -> Store:
         )
 
         @sa.event.listens_for(made, "connect")
-        def _connect(driver, _record) -> None:  # type: ignore[no-untyped-def]
+        def _connect(driver, record) -> None:  # type: ignore[no-untyped-def]
             driver.isolation_level = None  # BEGIN is ours: the driver would send a plain one, late
             for pragma in (
                 "journal_mode=WAL",
@@ -229,6 +229,7 @@ def _sqlite(url: sa.URL, mirror: Path | None) -> Store:
                 f"query_only={'ON' if read_only else 'OFF'}",
             ):
                 driver.execute(f"PRAGMA {pragma}")
+            record.info["file"] = place.name(str(url.database))
 
         @sa.event.listens_for(made, "begin")
         def _begin(connection: Connection) -> None:
