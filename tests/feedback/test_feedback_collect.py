@@ -6,8 +6,10 @@ import datetime as dt
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import corpus
 import pytest
@@ -387,6 +389,68 @@ def test_a_server_that_is_away_or_silent_is_said(sqlite_sent: Sent, server: Imap
     with pytest.raises(CouldNotRun) as caught:
         pass_(sqlite_sent, ImapFolder(quiet, timeout=0.2))
     assert "refused" in caught.value.findings[0].what
+
+
+def _drips(file: BinaryIO) -> None:
+    while True:
+        file.write(b"*")
+        file.flush()
+        time.sleep(0.01)  # the server's pace, not a wait for our code
+
+
+def _chatters(file: BinaryIO) -> None:
+    while True:
+        file.write(b"* 1 EXISTS\r\n")
+
+
+def _promises(file: BinaryIO) -> None:
+    file.write(b"* 1 FETCH (UID 1 BODY[]<0> {1000000000000000000000000}\r\n")
+
+
+@pytest.mark.parametrize(
+    ("at", "says"),
+    [("UID SEARCH", _drips), ("UID SEARCH", _chatters), ("UID FETCH", _promises)],
+)
+def test_an_answer_without_an_end_ends_the_pass(
+    sqlite_sent: Sent, server: Imap, at: str, says: Callable[[BinaryIO], None]
+) -> None:
+    """Each byte keeps a timeout of the socket from running out, and nothing else would ever be collected."""
+    server.put(b"Subject: x\r\n\r\n")
+    server.instead = {at: says}
+
+    with pytest.raises(CouldNotRun) as caught:
+        pass_(sqlite_sent, ImapFolder(box(server), timeout=0.2))
+
+    assert "its answer has no end" in caught.value.findings[0].what
+
+
+@pytest.mark.parametrize("date", ["21-Foo-2026 12:30:00 +0000", "21-Nov-0000 12:30:00 +0000"])
+def test_a_date_that_is_none_keeps_no_mail_from_being_read(
+    sqlite_sent: Sent, server: Imap, date: str
+) -> None:
+    sent = sqlite_sent
+    (gone,) = sent.readers(1)
+    sent.issue()
+    raw = corpus.postfix(sent.ours(gone))
+    server.put(raw)
+
+    def fetch(file: BinaryIO) -> None:
+        head = f'* 1 FETCH (UID 1 INTERNALDATE "{date}" BODY[]<0> {{{len(raw)}}}\r\n'
+        file.write(head.encode() + raw + b")\r\n")
+
+    server.instead = {"UID FETCH": fetch}
+
+    assert pass_(sent, ImapFolder(box(server))).mails == {What.ACTED: 1}
+
+
+@pytest.mark.parametrize("at", ["UID SEARCH", "CAPABILITY"])
+def test_a_literal_where_none_belongs_is_looked_past(
+    sqlite_sent: Sent, server: Imap, at: str
+) -> None:
+    word = at.removeprefix("UID ")
+    server.instead = {at: lambda file: server._say(file, f"* {word} {{3}}\r\n1 2 IMAP4REV1")}
+
+    assert pass_(sqlite_sent, ImapFolder(box(server))).total == 0
 
 
 def test_tls_to_a_port_that_speaks_none_is_said_in_words(sqlite_sent: Sent, server: Imap) -> None:
