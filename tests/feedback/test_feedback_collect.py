@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -177,6 +178,48 @@ def test_mails_that_may_not_be_read_are_said_after_the_others_were(
         pass_(sent, Maildir(folder))
     assert "this account may not read: 1" in caught.value.findings[0].what
     assert sent.state(gone) == "bounced"
+
+
+def test_a_mail_that_cannot_be_marked_keeps_no_other_waiting(
+    sqlite_sent: Sent, folder: Path
+) -> None:
+    """There is no room for a flag behind a name of 254 letters."""
+    sent = sqlite_sent
+    (gone,) = sent.readers(1)
+    sent.issue()
+    (folder / "new" / ("1" + "n" * 253)).write_bytes(b"Subject: x\n\n")
+    put(folder, corpus.postfix(sent.ours(gone)), at=sent.now)
+
+    with pytest.raises(CouldNotRun) as caught:
+        pass_(sent, Maildir(folder))
+
+    assert sent.state(gone) == "bounced"
+    assert [each.name for each in (folder / "cur").iterdir()] == ["1700000001.M1P1.host:2,S"]
+    (finding,) = caught.value.findings
+    assert finding.code == "NL645"
+    assert "cannot be marked as read: 1 (File name too long)" in finding.what
+
+
+def test_no_mail_is_written_over_another_of_its_name(sqlite_sent: Sent, folder: Path) -> None:
+    for part, name in (("new", "17.host"), ("cur", "17.host:2,F")):
+        (folder / part / name).write_bytes(f"Subject: {part}\n\n".encode())
+
+    with pytest.raises(CouldNotRun, match="File exists"):
+        pass_(sqlite_sent, Maildir(folder))
+
+    assert {each.read_bytes()[9:12] for each in folder.glob("*/*")} == {b"new", b"cur"}
+
+
+def test_a_mail_of_the_year_30000_is_read(sqlite_sent: Sent) -> None:
+    """Where the file system can say so: tmpfs, XFS."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
+        folder = Path(memory)
+        for part in ("new", "cur"):
+            (folder / part).mkdir()
+        (folder / "new/17.host").write_bytes(b"Subject: x\n\n")
+        os.utime(folder / "new/17.host", (9e11, 9e11))
+
+        assert pass_(sqlite_sent, Maildir(folder)).mails == {What.OTHER: 1}
 
 
 def test_one_broken_place_does_not_keep_the_other_from_being_read(
