@@ -9,6 +9,7 @@ import select
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -147,6 +148,22 @@ def test_a_reader_who_does_not_read_is_hung_up_on(house: House, port: int) -> No
             other.send(request("GET", "/subscribe"))
             assert other.rest().startswith(b"HTTP/1.1 200")
         assert Hasty.gave_up.wait(5)
+
+
+def test_readers_who_do_not_read_fill_no_memory(house: House) -> None:
+    assert house.parts.site is not None
+    (house.parts.site / "big.bin").write_bytes(bytes(30_000_000))
+    with Server(house.app, "127.0.0.1", 0) as server, ExitStack() as stack:
+        tracemalloc.start()
+        for _ in range(8):
+            line = stack.enter_context(Line(server.port))
+            line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            line.send(request("GET", "/big.bin", close=False))
+            assert line.socket.recv(10)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+    assert most < 30_000_000
 
 
 def test_a_body_that_never_ends_is_answered_early_and_cut(port: int) -> None:

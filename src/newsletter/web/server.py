@@ -249,7 +249,7 @@ class Complaints:
 
 def _files() -> int:
     """How many descriptors this process may have; it asks for what a full house needs."""
-    wanted = MOST_CONNECTIONS + ROUNDS * BACKLOG + SPARE_FILES
+    wanted = 2 * MOST_CONNECTIONS + ROUNDS * BACKLOG + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return wanted
@@ -265,7 +265,8 @@ def room(files: int) -> tuple[int, int]:
     """How many may be connected, and wait to be, where the process may have so many descriptors."""
     free = max(32, files - SPARE_FILES)
     backlog = min(BACKLOG, max(1, free // 8))
-    return min(MOST_CONNECTIONS, free - ROUNDS * backlog), backlog
+    # Each may have a file of the site open.
+    return min(MOST_CONNECTIONS, (free - ROUNDS * backlog) // 2), backlog
 
 
 def serve(app: ASGIApp, bind: str, trusted_proxies: Sequence[str] = ()) -> Server:
