@@ -108,6 +108,37 @@ def test_a_server_that_keeps_saying_it_is_not_sent_to_faster() -> None:
     assert tempo.waits(6070.0) <= LONGEST
 
 
+def test_what_other_mails_meet_slows_no_issue() -> None:
+    """Anybody can have mails sent to names that make a server hang up."""
+    tempo = Tempo(8, 80)
+    for at in range(12):
+        tempo.others.heed(ENOUGH, 100.0 + 11 * at)
+
+    assert tempo.connections(222.0) == 8
+    assert tempo.slowed(222.0) is None
+    assert 78 <= len(begun(tempo, 1, start=222.0)) <= 84
+    assert tempo.others.connections(222.0) == 1
+    assert tempo.others.waits(222.0) > 30
+    assert tempo.others.slowed(222.0) == ENOUGH
+
+
+def test_what_an_issue_meets_slows_the_others_too() -> None:
+    tempo = Tempo(8)
+    for at in range(5):
+        tempo.heed(ENOUGH, 100.0 + 11 * at)
+
+    assert tempo.others.connections(145.0) == 1
+    assert tempo.others.waits(145.0) == tempo.waits(145.0) > 0
+    assert tempo.others.slowed(145.0) == ENOUGH
+
+
+def test_other_mails_count_in_the_rate_of_all() -> None:
+    tempo = Tempo(8, 10)
+    both = sum(tempo.grant(1, now / 100) + tempo.others.grant(1, now / 100) for now in range(1000))
+
+    assert 99 <= both <= 102
+
+
 def test_success_alone_changes_nothing() -> None:
     tempo = Tempo(8)
     tempo.heed(TAKEN, 1.0)

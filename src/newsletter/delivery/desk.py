@@ -90,6 +90,7 @@ class Desk:
         self.tally = Tally(*tally)
         wanted = min(self.pace.connections, self.total)
         issue = any(lane.period is not None for lane in self.lanes)
+        self.tempo = self.tempo if issue else self.tempo.others
         self.company = Company(self.store, self.sender, self.tempo)
         if wanted:
             self._join()
@@ -152,9 +153,10 @@ class Desk:
             self.claims.refill(len(takers))
         # An outcome may pause the sender: then nothing more is begun.
         results = [line.result for line in done]
-        for _, outcome in results:
+        for job, outcome in results:
             if outcome.kind is not Kind.ACCEPTED:
-                self.tempo.heed(outcome, time.monotonic())
+                tempo = self.tempo if job.lane.period is not None else self.tempo.others
+                tempo.heed(outcome, time.monotonic())
             self.standing.weigh(outcome)
         takers.sort(key=lambda line: line.following is None)
         jobs = self.beginning = [] if self.halt.is_set() else self._granted(takers)

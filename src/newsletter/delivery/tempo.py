@@ -4,7 +4,8 @@
                     pause between messages, from one second on
     a quiet minute  one such step back
 
-One for a process: every lane and every loop asks the same. Of several processes
+One for a process: every lane and every loop asks the same; but what other mails
+than an issue's meet slows them alone (`others`). Of several processes
 that send from one ledger each has its part (company.py). Threads may share it.
 It knows no clock: `now` is a moment of `time.monotonic`.
 """
@@ -39,6 +40,15 @@ class Tempo:
         self._heard = -AT_ONCE
         self._eased = 0.0
         self._why: Outcome | None = None
+        self._others_: Others | None = None
+
+    @property
+    def others(self) -> Others:
+        """The tempo of mails that anybody may ask for: always the same one."""
+        with self._lock:
+            if self._others_ is None:
+                self._others_ = Others(self, self._all)
+            return self._others_
 
     def share(self, place: int, of: int) -> None:
         """This process is number `place`, from 0, of those that send now: it has its part of both limits.
@@ -142,6 +152,51 @@ class Tempo:
         while self._steps and now - self._eased >= QUIET:
             self._steps -= 1
             self._eased += QUIET
+
+
+class Others(Tempo):
+    """No faster than the whole, and slower by what these mails met themselves.
+
+    A stranger signs up names that no domain has; the server hangs up on whoever
+    names twenty of them (421). That is about the stranger: an issue's readers
+    are not made to wait for it, and when it is about us, an issue meets it too.
+    """
+
+    def __init__(self, whole: Tempo, connections: int) -> None:
+        super().__init__(connections)
+        self._whole = whole
+
+    @property
+    def others(self) -> Others:
+        return self
+
+    def share(self, place: int, of: int) -> None:
+        self._whole.share(place, of)
+
+    def keep_free(self, seats: int) -> None:
+        self._whole.keep_free(seats)
+
+    def sit(self, wanted: int, *, issue: bool) -> int:
+        return self._whole.sit(wanted, issue=issue)
+
+    def rise(self, seats: int, *, issue: bool) -> None:
+        self._whole.rise(seats, issue=issue)
+
+    def connections(self, now: float) -> int:
+        return min(super().connections(now), self._whole.connections(now))
+
+    def grant(self, wanted: int, now: float) -> int:
+        mine = super().grant(wanted, now)
+        return self._whole.grant(mine, now) if mine else 0
+
+    def waits(self, now: float) -> float:
+        return max(super().waits(now), self._whole.waits(now))
+
+    def paces(self, now: float) -> bool:
+        return super().paces(now) or self._whole.paces(now)
+
+    def slowed(self, now: float) -> Outcome | None:
+        return super().slowed(now) or self._whole.slowed(now)
 
 
 SLOWER = frozenset({"4.7.0", "4.7.28", "4.3.2", "4.4.5"})
