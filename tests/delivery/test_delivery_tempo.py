@@ -139,6 +139,23 @@ def test_other_mails_count_in_the_rate_of_all() -> None:
     assert 99 <= both <= 102
 
 
+def test_a_flood_of_others_takes_a_quarter_of_the_rate_from_an_issue() -> None:
+    tempo = Tempo(8, 20)
+    tempo.keep_free(1)
+    seats = tempo.sit(8, issue=True)
+    others = issue = 0
+    for now in range(10_000):
+        others += tempo.others.grant(1, now / 100)
+        issue += tempo.grant(1, now / 100)
+
+    assert seats == 7
+    assert 490 <= others <= 510
+    assert 1480 <= issue <= 1510
+
+    tempo.rise(seats, issue=True)
+    assert sum(tempo.others.grant(1, 200 + now / 100) for now in range(10_000)) >= 1990
+
+
 def test_success_alone_changes_nothing() -> None:
     tempo = Tempo(8)
     tempo.heed(TAKEN, 1.0)

@@ -22,6 +22,8 @@ AT_ONCE = 10.0
 """Seconds in which any number of "too much" counts as one: the lines say it together."""
 QUIET = 60.0
 """Seconds without a "too much" after which it goes faster by one step."""
+IN_FOUR = 4
+"""One mail of so many is for others while an issue is sent: a flood of sign-ups takes no more of the rate."""
 LONGEST = 64.0
 """Seconds between two messages, at the slowest."""
 
@@ -81,6 +83,11 @@ class Tempo:
     def rise(self, seats: int, *, issue: bool) -> None:
         with self._lock:
             self._take(-seats, issue=issue)
+
+    @property
+    def sends_an_issue(self) -> bool:
+        """Whether somebody sits here for one."""
+        return self._taken > self._others
 
     def _take(self, seats: int, *, issue: bool) -> None:
         self._taken += seats
@@ -170,6 +177,10 @@ class Others(Tempo):
     def others(self) -> Others:
         return self
 
+    def _gap(self) -> float:
+        own = super()._gap()
+        return max(own, IN_FOUR * self._whole._gap()) if self._whole.sends_an_issue else own
+
     def share(self, place: int, of: int) -> None:
         self._whole.share(place, of)
 
@@ -186,8 +197,12 @@ class Others(Tempo):
         return min(super().connections(now), self._whole.connections(now))
 
     def grant(self, wanted: int, now: float) -> int:
-        mine = super().grant(wanted, now)
-        return self._whole.grant(mine, now) if mine else 0
+        if super().waits(now) > 0:
+            return 0
+        most = min(wanted, 1) if super().paces(now) else wanted
+        # Whoever finds no room in the whole keeps its turn here.
+        granted = self._whole.grant(most, now)
+        return super().grant(granted, now) if granted else 0
 
     def waits(self, now: float) -> float:
         return max(super().waits(now), self._whole.waits(now))
