@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.delivery.outcome import Kind, Outcome, Stage
-from newsletter.delivery.tempo import LONGEST, Tempo, slows_down
+from newsletter.delivery.tempo import CALLS, LONGEST, Tempo, slows_down
 
 ENOUGH = Outcome(Kind.DEFERRED, Stage.MAIL, 421, "4.7.0", "4.7.0 too many connections")
 TAKEN = Outcome(Kind.ACCEPTED, Stage.TERMINATOR, 250)
@@ -154,6 +154,30 @@ def test_a_flood_of_others_takes_a_quarter_of_the_rate_from_an_issue() -> None:
 
     tempo.rise(seats, issue=True)
     assert sum(tempo.others.grant(1, 200 + now / 100) for now in range(10_000)) >= 1990
+
+
+def test_an_issue_that_finds_no_seat_calls_whoever_has_the_only_one() -> None:
+    """A flood of sign-ups that began before the issue was due would keep it for ever."""
+    tempo = Tempo(1)
+    assert tempo.others.sit(1, issue=False) == 1
+    assert not tempo.others.is_called
+
+    assert tempo.sit(1, issue=True) == 0
+    assert tempo.others.is_called
+    tempo.others.rise(1, issue=False)
+    assert tempo.others.sit(1, issue=False) == 0
+
+    assert tempo.sit(1, issue=True) == 1
+    assert not tempo.others.is_called
+
+
+def test_other_mails_find_a_seat_again_when_the_issue_does_not_come_back() -> None:
+    tempo = Tempo(1)
+    tempo.others.sit(1, issue=False)
+    tempo.sit(1, issue=True)
+    tempo.others.rise(1, issue=False)
+
+    assert [tempo.others.sit(1, issue=False) for _ in range(CALLS + 1)] == [0] * CALLS + [1]
 
 
 def test_success_alone_changes_nothing() -> None:

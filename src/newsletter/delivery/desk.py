@@ -121,7 +121,7 @@ class Desk:
             self.calls.wait(self._patience())
             if self.turns.dear:
                 self.calls.gather(GATHER_SECONDS)
-            if self.stop.is_set():
+            if self.stop.is_set() or self.tempo.is_called:
                 self.halt.set()
             self._turn()
             now = time.monotonic()

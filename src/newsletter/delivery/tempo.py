@@ -24,6 +24,8 @@ QUIET = 60.0
 """Seconds without a "too much" after which it goes faster by one step."""
 IN_FOUR = 4
 """One mail of so many is for others while an issue is sent: a flood of sign-ups takes no more of the rate."""
+CALLS = 100
+"""So many times, some three a second, other mails find no seat after they were called; the issue may not come back."""
 LONGEST = 64.0
 """Seconds between two messages, at the slowest."""
 
@@ -36,7 +38,7 @@ class Tempo:
         self._interval = 1 / per_second if per_second else 0.0
         self._crowd = 1
         self._lock = threading.Lock()
-        self._taken = self._kept = self._others = 0
+        self._taken = self._kept = self._others = self._called = 0
         self._next = 0.0
         self._steps = 0
         self._heard = -AT_ONCE
@@ -70,15 +72,27 @@ class Tempo:
         """How many connections a loop may open, at most `wanted`; it gives them back with `rise`.
 
         Other mails than an issue's take no more than what is kept for them, so
-        that an issue finds its own free.
+        that an issue finds its own free. Where there is but one seat and they
+        have it, they are called, and get none until the issue has come back.
         """
         with self._lock:
+            if self._called and not issue:
+                self._called -= 1
+                return 0
             free = self._most - self._taken
             kept = self._kept if self._most > self._kept else 0
             most = free - max(0, kept - self._others) if issue else min(free, kept or free)
             granted = max(0, min(wanted, most))
+            if issue:
+                waits = wanted and not granted and self._others
+                self._called = CALLS if waits else 0
             self._take(granted, issue=issue)
             return granted
+
+    @property
+    def is_called(self) -> bool:
+        """Whether whoever sends other mails should get up: an issue found no seat."""
+        return False
 
     def rise(self, seats: int, *, issue: bool) -> None:
         with self._lock:
@@ -176,6 +190,10 @@ class Others(Tempo):
     @property
     def others(self) -> Others:
         return self
+
+    @property
+    def is_called(self) -> bool:
+        return self._whole._called > 0
 
     def _gap(self) -> float:
         own = super()._gap()
