@@ -140,6 +140,13 @@ def test_annotations_escape_what_would_end_them() -> None:
     )
 
 
+def test_annotations_steer_no_terminal() -> None:
+    """A file's name may hold anything; whoever reads the log sees it."""
+    odd = Finding("NL211", "the file name \x1b[31m\x9b is none", Where("a\x1b[2J.md"))
+
+    assert as_github([odd]).removesuffix("\n").isprintable()
+
+
 @pytest.mark.parametrize("form", ["text", "json", "github"])
 def test_no_findings_are_no_complaint(form: str) -> None:
     assert "error" not in render([], form=form).replace('"errors": 0', "")

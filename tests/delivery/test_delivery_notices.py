@@ -122,6 +122,22 @@ def test_no_notice_is_lost_between_an_issue_s_mails(sqlite_house: House, waiting
     assert report.accepted == len(server.accepted) == 8 + waiting
 
 
+def test_an_issue_does_not_wait_for_the_end_of_a_flood_of_sign_ups(sqlite_house: House) -> None:
+    """On the only connection: one of four is a notice, and what the issue leaves is for them again."""
+    house = sqlite_house
+    house.readers(8)
+    house.open()
+    for at in range(60):
+        asked(house, link=bytes([at]) * 8)
+    with relay() as server:
+        house.send(smtp(server), lanes=[NOTICES, LANE], connections=1)
+
+    ours = [number for number, (_, raw) in enumerate(server.delivered) if b"List-Id" in raw]
+    assert len(ours) == 8
+    assert ours[-1] < 24
+    assert len(server.delivered) == 68
+
+
 def test_a_confirmed_request_fences_its_notice_off(house: House) -> None:
     asked(house)
     with house.store.write() as tx:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.delivery.outcome import Kind, Outcome, Stage
-from newsletter.delivery.tempo import LONGEST, Tempo, slows_down
+from newsletter.delivery.tempo import CALLS, LONGEST, Tempo, slows_down
 
 ENOUGH = Outcome(Kind.DEFERRED, Stage.MAIL, 421, "4.7.0", "4.7.0 too many connections")
 TAKEN = Outcome(Kind.ACCEPTED, Stage.TERMINATOR, 250)
@@ -106,6 +106,78 @@ def test_a_server_that_keeps_saying_it_is_not_sent_to_faster() -> None:
         tempo.heed(ENOUGH, 100.0 + 30 * at)
     assert tempo.connections(6070.0) == 1
     assert tempo.waits(6070.0) <= LONGEST
+
+
+def test_what_other_mails_meet_slows_no_issue() -> None:
+    """Anybody can have mails sent to names that make a server hang up."""
+    tempo = Tempo(8, 80)
+    for at in range(12):
+        tempo.others.heed(ENOUGH, 100.0 + 11 * at)
+
+    assert tempo.connections(222.0) == 8
+    assert tempo.slowed(222.0) is None
+    assert 78 <= len(begun(tempo, 1, start=222.0)) <= 84
+    assert tempo.others.connections(222.0) == 1
+    assert tempo.others.waits(222.0) > 30
+    assert tempo.others.slowed(222.0) == ENOUGH
+
+
+def test_what_an_issue_meets_slows_the_others_too() -> None:
+    tempo = Tempo(8)
+    for at in range(5):
+        tempo.heed(ENOUGH, 100.0 + 11 * at)
+
+    assert tempo.others.connections(145.0) == 1
+    assert tempo.others.waits(145.0) == tempo.waits(145.0) > 0
+    assert tempo.others.slowed(145.0) == ENOUGH
+
+
+def test_other_mails_count_in_the_rate_of_all() -> None:
+    tempo = Tempo(8, 10)
+    both = sum(tempo.grant(1, now / 100) + tempo.others.grant(1, now / 100) for now in range(1000))
+
+    assert 99 <= both <= 102
+
+
+def test_a_flood_of_others_takes_a_quarter_of_the_rate_from_an_issue() -> None:
+    tempo = Tempo(8, 20)
+    tempo.keep_free(1)
+    seats = tempo.sit(8, issue=True)
+    others = issue = 0
+    for now in range(10_000):
+        others += tempo.others.grant(1, now / 100)
+        issue += tempo.grant(1, now / 100)
+
+    assert seats == 7
+    assert 490 <= others <= 510
+    assert 1480 <= issue <= 1510
+
+    tempo.rise(seats, issue=True)
+    assert sum(tempo.others.grant(1, 200 + now / 100) for now in range(10_000)) >= 1990
+
+
+def test_an_issue_that_finds_no_seat_calls_whoever_has_the_only_one() -> None:
+    """A flood of sign-ups that began before the issue was due would keep it for ever."""
+    tempo = Tempo(1)
+    assert tempo.others.sit(1, issue=False) == 1
+    assert not tempo.others.is_called
+
+    assert tempo.sit(1, issue=True) == 0
+    assert tempo.others.is_called
+    tempo.others.rise(1, issue=False)
+    assert tempo.others.sit(1, issue=False) == 0
+
+    assert tempo.sit(1, issue=True) == 1
+    assert not tempo.others.is_called
+
+
+def test_other_mails_find_a_seat_again_when_the_issue_does_not_come_back() -> None:
+    tempo = Tempo(1)
+    tempo.others.sit(1, issue=False)
+    tempo.sit(1, issue=True)
+    tempo.others.rise(1, issue=False)
+
+    assert [tempo.others.sit(1, issue=False) for _ in range(CALLS + 1)] == [0] * CALLS + [1]
 
 
 def test_success_alone_changes_nothing() -> None:

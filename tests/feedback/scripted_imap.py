@@ -11,7 +11,7 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -42,6 +42,8 @@ class Imap:
     hang_up: str = ""
     seen: list[str] = field(default_factory=list)
     tls: ssl.SSLContext | None = None
+    instead: dict[str, Callable[[BinaryIO], None]] = field(default_factory=dict)
+    """What is said to a command before its OK, in place of a sensible answer."""
 
     def put(self, *mails: bytes) -> None:
         for raw in mails:
@@ -69,6 +71,10 @@ class Imap:
 
     def _answer(self, file: BinaryIO, tag: str, command: str) -> None:
         verb = " ".join(command.split()[: 2 if command.startswith("UID") else 1])
+        if verb in self.instead:
+            self.instead[verb](file)
+            self._say(file, f"{tag} OK done")
+            return
         act = getattr(self, f"_{verb.lower().replace(' ', '_')}", None)
         done = (act(file, command) or "OK") if act else "BAD unknown"
         self._say(file, f"{tag} {done} done")

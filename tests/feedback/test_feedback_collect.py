@@ -6,8 +6,11 @@ import datetime as dt
 import json
 import os
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import corpus
 import pytest
@@ -175,6 +178,48 @@ def test_mails_that_may_not_be_read_are_said_after_the_others_were(
         pass_(sent, Maildir(folder))
     assert "this account may not read: 1" in caught.value.findings[0].what
     assert sent.state(gone) == "bounced"
+
+
+def test_a_mail_that_cannot_be_marked_keeps_no_other_waiting(
+    sqlite_sent: Sent, folder: Path
+) -> None:
+    """There is no room for a flag behind a name of 254 letters."""
+    sent = sqlite_sent
+    (gone,) = sent.readers(1)
+    sent.issue()
+    (folder / "new" / ("1" + "n" * 253)).write_bytes(b"Subject: x\n\n")
+    put(folder, corpus.postfix(sent.ours(gone)), at=sent.now)
+
+    with pytest.raises(CouldNotRun) as caught:
+        pass_(sent, Maildir(folder))
+
+    assert sent.state(gone) == "bounced"
+    assert [each.name for each in (folder / "cur").iterdir()] == ["1700000001.M1P1.host:2,S"]
+    (finding,) = caught.value.findings
+    assert finding.code == "NL645"
+    assert "cannot be marked as read: 1 (File name too long)" in finding.what
+
+
+def test_no_mail_is_written_over_another_of_its_name(sqlite_sent: Sent, folder: Path) -> None:
+    for part, name in (("new", "17.host"), ("cur", "17.host:2,F")):
+        (folder / part / name).write_bytes(f"Subject: {part}\n\n".encode())
+
+    with pytest.raises(CouldNotRun, match="File exists"):
+        pass_(sqlite_sent, Maildir(folder))
+
+    assert {each.read_bytes()[9:12] for each in folder.glob("*/*")} == {b"new", b"cur"}
+
+
+def test_a_mail_of_the_year_30000_is_read(sqlite_sent: Sent) -> None:
+    """Where the file system can say so: tmpfs, XFS."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
+        folder = Path(memory)
+        for part in ("new", "cur"):
+            (folder / part).mkdir()
+        (folder / "new/17.host").write_bytes(b"Subject: x\n\n")
+        os.utime(folder / "new/17.host", (9e11, 9e11))
+
+        assert pass_(sqlite_sent, Maildir(folder)).mails == {What.OTHER: 1}
 
 
 def test_one_broken_place_does_not_keep_the_other_from_being_read(
@@ -387,6 +432,68 @@ def test_a_server_that_is_away_or_silent_is_said(sqlite_sent: Sent, server: Imap
     with pytest.raises(CouldNotRun) as caught:
         pass_(sqlite_sent, ImapFolder(quiet, timeout=0.2))
     assert "refused" in caught.value.findings[0].what
+
+
+def _drips(file: BinaryIO) -> None:
+    while True:
+        file.write(b"*")
+        file.flush()
+        time.sleep(0.01)  # the server's pace, not a wait for our code
+
+
+def _chatters(file: BinaryIO) -> None:
+    while True:
+        file.write(b"* 1 EXISTS\r\n")
+
+
+def _promises(file: BinaryIO) -> None:
+    file.write(b"* 1 FETCH (UID 1 BODY[]<0> {1000000000000000000000000}\r\n")
+
+
+@pytest.mark.parametrize(
+    ("at", "says"),
+    [("UID SEARCH", _drips), ("UID SEARCH", _chatters), ("UID FETCH", _promises)],
+)
+def test_an_answer_without_an_end_ends_the_pass(
+    sqlite_sent: Sent, server: Imap, at: str, says: Callable[[BinaryIO], None]
+) -> None:
+    """Each byte keeps a timeout of the socket from running out, and nothing else would ever be collected."""
+    server.put(b"Subject: x\r\n\r\n")
+    server.instead = {at: says}
+
+    with pytest.raises(CouldNotRun) as caught:
+        pass_(sqlite_sent, ImapFolder(box(server), timeout=0.2))
+
+    assert "its answer has no end" in caught.value.findings[0].what
+
+
+@pytest.mark.parametrize("date", ["21-Foo-2026 12:30:00 +0000", "21-Nov-0000 12:30:00 +0000"])
+def test_a_date_that_is_none_keeps_no_mail_from_being_read(
+    sqlite_sent: Sent, server: Imap, date: str
+) -> None:
+    sent = sqlite_sent
+    (gone,) = sent.readers(1)
+    sent.issue()
+    raw = corpus.postfix(sent.ours(gone))
+    server.put(raw)
+
+    def fetch(file: BinaryIO) -> None:
+        head = f'* 1 FETCH (UID 1 INTERNALDATE "{date}" BODY[]<0> {{{len(raw)}}}\r\n'
+        file.write(head.encode() + raw + b")\r\n")
+
+    server.instead = {"UID FETCH": fetch}
+
+    assert pass_(sent, ImapFolder(box(server))).mails == {What.ACTED: 1}
+
+
+@pytest.mark.parametrize("at", ["UID SEARCH", "CAPABILITY"])
+def test_a_literal_where_none_belongs_is_looked_past(
+    sqlite_sent: Sent, server: Imap, at: str
+) -> None:
+    word = at.removeprefix("UID ")
+    server.instead = {at: lambda file: server._say(file, f"* {word} {{3}}\r\n1 2 IMAP4REV1")}
+
+    assert pass_(sqlite_sent, ImapFolder(box(server))).total == 0
 
 
 def test_tls_to_a_port_that_speaks_none_is_said_in_words(sqlite_sent: Sent, server: Imap) -> None:

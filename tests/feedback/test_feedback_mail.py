@@ -191,14 +191,26 @@ def nested(depth: int) -> bytes:
     return head
 
 
+def returning(head: bytes, to: bytes = b"b@example.org") -> bytes:
+    """A report to `to` about a mail of this head."""
+    return (
+        b"To: " + to + b"\r\nContent-Type: multipart/report; boundary=b\r\n\r\n"
+        b"--b\r\nContent-Type: message/delivery-status\r\n\r\nAction: failed\r\n"
+        b"--b\r\nContent-Type: text/rfc822-headers\r\n\r\n" + head
+    )
+
+
 @pytest.mark.parametrize(
     "bomb",
     [
         nested(40),
         b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\n" * 5000,
         b"Content-Type: message/rfc822\r\n\r\n" * 50,
+        returning(b"".join(b"Message-ID: <%d@x>\r\n" % at for at in range(300))),
+        returning(b"Message-ID: " + b"".join(b"<%d@x>" % at for at in range(2000))),
+        returning(b"X: y\r\n", to=b", ".join(b"b+%032x@x" % at for at in range(2000))),
     ],
-    ids=["deep", "many parts", "messages in messages"],
+    ids=["deep", "many parts", "messages in messages", "many returned", "in a row", "many tokens"],
 )
 def test_a_bomb_is_unreadable_and_cheap(bomb: bytes) -> None:
     began = time.process_time()

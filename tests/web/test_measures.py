@@ -142,6 +142,38 @@ def test_yesterdays_counts_cannot_be_found_today() -> None:
     assert len(tomorrow) == 1
 
 
+def _mails(house: House) -> int:
+    with house.store.read() as tx:
+        return len(tx.execute(sa.select(tables.notices.c.id)).all())
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "victim+{}@example.org",
+        "ViCtIm+{}@Example.org",
+        "vic.tim+{}@gmail.com",
+        "v.ictim+{}@googlemail.com",
+    ],
+)
+def test_tags_flood_nobodys_mailbox(house: House, spelling: str) -> None:
+    """Each is a reader of their own to us, and to the mail server all are one mailbox."""
+    answers = {house.subscribe(spelling.format(number)).body for number in range(20)}
+
+    assert _mails(house) == 6
+    assert len(answers) == 1
+
+
+def test_other_mailboxes_have_their_own_measure(house: House) -> None:
+    for number in range(8):
+        house.subscribe(f"victim+{number}@example.org")
+
+    house.subscribe("victim.2@example.org")
+    house.subscribe("victim@example.net")
+
+    assert _mails(house) == 8
+
+
 def test_a_flood_from_everywhere_stays_within_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks, "MOST_NETWORKS", 100)
     counts = Networks()

@@ -8,9 +8,12 @@ import datetime as dt
 import gzip
 import json
 import logging
+import select
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.web.house import NOW, Answer, House, make_house
+from tests.web.test_server import Line, request
 
 from newsletter.config import Delivery, SendGrid, Settings
 from newsletter.delivery.feedback import sendgrid as sendgrid_events
@@ -28,7 +32,9 @@ from newsletter.errors import CouldNotRun
 from newsletter.store import open_store, tables
 from newsletter.subscribers import people
 from newsletter.subscribers.address import Address
-from newsletter.web.sendgrid import LONGEST_BODY, MOST_HELD, Hook
+from newsletter.web import fields
+from newsletter.web.sendgrid import LONGEST_BODY, MOST_HELD, Hands, Hook
+from newsletter.web.server import Server
 
 PATH = "/hooks/sendgrid"
 THEIRS = ec.generate_private_key(ec.SECP256R1())
@@ -471,30 +477,45 @@ def test_a_stale_or_unsigned_request_is_refused_before_its_body_is_read(strange:
     assert (answer.status, answer.chunks_read) == (403, 0)
 
 
-def test_strangers_cannot_fill_the_memory_with_bodies_they_do_not_end() -> None:
-    """As many octets as may be held are held; the next stranger's are not, and all are given back."""
-    hook = Hook.__new__(Hook)
-    hook._held = 0
+def test_strangers_who_hold_bodies_fill_no_memory_and_keep_no_event_out(strange: House) -> None:
+    """Whoever has been sending for longest goes; SendGrid sends all at once."""
+    house = strange
+    with_delivery(house)
+    good = json.dumps([event("bounce", pad="y" * 700_000)]).encode()
+    theirs = [f"{name}: {value}" for name, value in headers(good).items()]
+    announced = [*theirs, f"Content-Length: {LONGEST_BODY}"]
+    with Server(house.app, "127.0.0.1", 0) as server, ExitStack() as stack:
+        strangers = [stack.enter_context(Line(server.port)) for _ in range(40)]
+        for stranger in strangers:
+            stranger.send(request("POST", PATH, *announced, close=False))
+            stranger.send(b" " * (LONGEST_BODY - 1))
+        refused: set[socket.socket] = set()
+        while len(refused) < 40 - MOST_HELD // LONGEST_BODY:
+            refused |= set(select.select([each.socket for each in strangers], [], [], 10)[0])
+        with Line(server.port) as line:
+            line.send(request("POST", PATH, *theirs, body=good))
 
-    async def hold(octets: int, until: asyncio.Event) -> bool:
-        with hook._share() as share:
-            try:
-                share(octets)
-            except Exception:  # noqa: BLE001 - the refusal
-                return False
-            await until.wait()
-            return True
+            assert line.rest().startswith(b"HTTP/1.1 204 ")
 
-    async def all_at_once() -> list[bool]:
-        until = asyncio.Event()
-        many = [asyncio.create_task(hold(LONGEST_BODY, until)) for _ in range(100)]
-        await asyncio.sleep(0)
-        assert hook._held == MOST_HELD
-        until.set()
-        return list(await asyncio.gather(*many))
+    assert delivery(house).state == "bounced"
 
-    assert asyncio.run(all_at_once()).count(True) == MOST_HELD // LONGEST_BODY
-    assert hook._held == 0
+
+def test_bodies_that_are_here_are_not_let_go_of() -> None:
+    async def all_at_once() -> None:
+        hands = Hands()
+        whole = [asyncio.timeout(None) for _ in range(MOST_HELD // LONGEST_BODY)]
+        for each in whole:
+            hands.take(each, LONGEST_BODY)
+            hands.keep(each)
+
+        with pytest.raises(fields.Refused):
+            hands.take(asyncio.timeout(None), 1)
+        assert len(hands) == MOST_HELD
+
+        hands.drop(whole[0])
+        hands.take(asyncio.timeout(None), 1)
+
+    asyncio.run(all_at_once())
 
 
 def test_a_batch_as_large_as_theirs_is_answered_quickly(strange: House) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import os
+import select
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -14,6 +20,7 @@ from tests.web.house import HOST, House, form
 
 from newsletter.errors import CouldNotRun
 from newsletter.web import fields
+from newsletter.web import server as servers
 from newsletter.web.server import Patient, Server, serve
 
 
@@ -141,6 +148,22 @@ def test_a_reader_who_does_not_read_is_hung_up_on(house: House, port: int) -> No
             other.send(request("GET", "/subscribe"))
             assert other.rest().startswith(b"HTTP/1.1 200")
         assert Hasty.gave_up.wait(5)
+
+
+def test_readers_who_do_not_read_fill_no_memory(house: House) -> None:
+    assert house.parts.site is not None
+    (house.parts.site / "big.bin").write_bytes(bytes(30_000_000))
+    with Server(house.app, "127.0.0.1", 0) as server, ExitStack() as stack:
+        tracemalloc.start()
+        for _ in range(8):
+            line = stack.enter_context(Line(server.port))
+            line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            line.send(request("GET", "/big.bin", close=False))
+            assert line.socket.recv(10)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+    assert most < 30_000_000
 
 
 def test_a_body_that_never_ends_is_answered_early_and_cut(port: int) -> None:
@@ -291,3 +314,62 @@ def test_a_stranger_writes_nothing_into_the_log(
 
     assert caplog.records == []
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        b"",
+        b"POST /leave/x HT",
+        request("POST", "/subscribe", "Content-Length: 500", close=False),
+        request("GET", "/leave/" + "A" * 32, close=False),
+    ],
+    ids=["silent", "half a head", "half a body", "kept after an answer"],
+)
+def test_who_only_holds_lines_keeps_no_reader_out(
+    house: House, monkeypatch: pytest.MonkeyPatch, held: bytes
+) -> None:
+    monkeypatch.setattr(servers, "MOST_CONNECTIONS", 8)
+    click = b"List-Unsubscribe=One-Click"
+    kind = "Content-Type: application/x-www-form-urlencoded"
+    with Server(house.app, "127.0.0.1", 0) as server, ExitStack() as stack:
+        for _ in range(30):
+            stack.enter_context(Line(server.port)).send(held)
+
+        with Line(server.port) as line:
+            line.send(request("POST", "/leave/" + "A" * 32, kind, body=click))
+
+            assert line.rest().startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_full_house_lets_go_of_whoever_it_waits_for(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each line that is held is a descriptor less for the issue that the same process sends."""
+    monkeypatch.setattr(servers, "MOST_CONNECTIONS", 8)
+    with Server(house.app, "127.0.0.1", 0) as server, ExitStack() as stack:
+        lines = [stack.enter_context(Line(server.port)) for _ in range(50)]
+        with Line(server.port) as last:
+            last.send(request("GET", "/subscribe"))
+            last.rest()
+
+        ended, _, _ = select.select([line.socket for line in lines], [], [], 0)
+        assert len(ended) >= 50 - 8
+
+
+def test_the_event_loops_complaints_are_told_once_and_without_their_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Where nothing more can be accepted it complains a hundred times a second."""
+    complaints = servers.Complaints()
+    loop = asyncio.new_event_loop()
+    try:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), "anna@example.org")
+    except OSError as error:
+        for _ in range(100):
+            complaints(loop, {"message": "from anna@example.org", "exception": error})
+    loop.close()
+
+    (told,) = caplog.messages
+    assert "Too many open files" in told
+    assert "anna" not in told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,34 @@ def test_what_did_not_change_is_not_sent_again(house: House, site: Path) -> None
 def test_a_name_with_a_hash_is_cached_for_ever(house: House) -> None:
     answer = house.get("/site.0123456789abcdef.css")
     assert answer.header("cache-control") == "public, max-age=31536000, immutable"
+
+
+def test_a_large_file_comes_whole_and_is_known_again(house: House, site: Path) -> None:
+    content = random.Random(1).randbytes(500_000)
+    (site / "leaflet.pdf").write_bytes(content)
+
+    whole = house.get("/leaflet.pdf")
+    head = house.ask("HEAD", "/leaflet.pdf")
+    again = house.get("/leaflet.pdf", headers={"If-None-Match": whole.header("etag") or ""})
+    (site / "leaflet.pdf").write_bytes(content + b"2")
+    changed = house.get("/leaflet.pdf", headers={"If-None-Match": whole.header("etag") or ""})
+
+    assert (whole.status, whole.body) == (200, content)
+    assert whole.header("content-type") == "application/pdf"
+    assert whole.header("content-length") == head.header("content-length") == "500000"
+    assert (head.status, head.body) == (200, b"")
+    assert (again.status, again.body) == (304, b"")
+    assert (changed.status, len(changed.body)) == (200, 500_001)
+
+
+def test_a_large_text_is_compressed_too(house: House, site: Path) -> None:
+    text = b"".join(b"<p>%d</p>" % number for number in range(50_000))
+    (site / "long.html").write_bytes(text)
+
+    packed = house.get("/long.html", headers={"Accept-Encoding": "gzip"})
+
+    assert gzip.decompress(packed.body) == text
+    assert house.get("/long.html").body == text
 
 
 def test_text_is_compressed_for_who_can_read_it(house: House) -> None:

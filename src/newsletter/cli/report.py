@@ -246,7 +246,8 @@ def _object(finding: Finding) -> dict[str, Any]:
 
 
 def _escape(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    seen = clean(text, keep="\r\n")
+    return seen.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

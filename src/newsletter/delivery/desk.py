@@ -89,6 +89,7 @@ class Desk:
             raise
         wanted = min(self.pace.connections, self.total)
         issue = any(lane.period is not None for lane in self.lanes)
+        self.tempo = self.tempo if issue else self.tempo.others
         self.company = Company(self.store, self.sender, self.tempo)
         if wanted:
             self._join()
@@ -131,7 +132,7 @@ class Desk:
             self.calls.wait(self._patience())
             if self.turns.dear:
                 self.calls.gather(GATHER_SECONDS)
-            if self.stop.is_set():
+            if self.stop.is_set() or self.tempo.is_called:
                 self.halt.set()
             self._turn()
             now = time.monotonic()
@@ -163,9 +164,10 @@ class Desk:
             self.claims.refill(len(takers))
         # An outcome may pause the sender: then nothing more is begun.
         results = [line.result for line in done]
-        for _, outcome in results:
+        for job, outcome in results:
             if outcome.kind is not Kind.ACCEPTED:
-                self.tempo.heed(outcome, time.monotonic())
+                tempo = self.tempo if job.lane.period is not None else self.tempo.others
+                tempo.heed(outcome, time.monotonic())
             self.standing.weigh(outcome)
         takers.sort(key=lambda line: line.following is None)
         jobs = self.beginning = [] if self.halt.is_set() else self._granted(takers)

@@ -1,6 +1,9 @@
 """The pool: rows that this sender has claimed and not begun, and its lease on them.
 
 low -> claim a batch of each lane in turn -> commit (durable) -> witness
+
+Where notices go before an issue, on the only connection, they are one in four
+of a batch: anybody may ask for as many as they like, and the issue is due.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from newsletter.delivery import ledger
 from newsletter.delivery.ledger import Job, Lane
+from newsletter.delivery.tempo import IN_FOUR
 from newsletter.store import Store
 from newsletter.subscribers.vault import Vault
 
@@ -50,14 +54,25 @@ class Pool:
             if not self._renew(tx):
                 return
             wanted = self._size - len(self.jobs)
-            for lane in self._lanes:
-                jobs = ledger.claim(tx, lane, self._sender, wanted, self._clock())
+            for lane, most in self._shares(wanted):
+                limit = min(most, wanted)
+                if not limit:
+                    continue
+                jobs = ledger.claim(tx, lane, self._sender, limit, self._clock())
                 wanted -= len(jobs)
                 self.jobs += jobs
                 if jobs and lane.period is not None:
                     tick = ledger.clock.advance(tx)
         if tick is not None and self.witness is not None:
             self.witness(tick)
+
+    def _shares(self, wanted: int) -> list[tuple[Lane, int]]:
+        """The lanes in their order, and how many of each; what an issue leaves is for the others again."""
+        if len(self._lanes) < 2:
+            return [(lane, wanted) for lane in self._lanes]
+        few = -(-wanted // IN_FOUR)
+        first = [(lane, few if lane.period is None else wanted) for lane in self._lanes]
+        return [*first, *((lane, wanted) for lane in self._lanes if lane.period is None)]
 
     def keep(self) -> None:
         """Renew the lease when it is time."""

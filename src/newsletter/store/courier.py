@@ -110,7 +110,7 @@ class Courier:
         while (
             line.flush()
         ):  # more than the kernel takes at once; the server may be waiting to be read
-            select.select([line.socket], [line.socket], [])
+            _wait(line.socket, select.POLLIN | select.POLLOUT)
             line.consume_input()
 
     def _receive(self) -> list[list[Row]]:
@@ -122,7 +122,7 @@ class Courier:
         trouble: Any = None
         while True:
             while line.is_busy():
-                select.select([line.socket], [], [])
+                _wait(line.socket, select.POLLIN)
                 line.consume_input()
             result = line.get_result()
             if result is None:  # the end of one statement
@@ -162,6 +162,13 @@ class Courier:
             self._pooled.invalidate()
         else:
             self._pooled.close()
+
+
+def _wait(socket: int, events: int) -> None:
+    """Until the line can do one of `events`. Not `select`: that one breaks where a thousand files are open."""
+    poll = select.poll()
+    poll.register(socket, events)
+    poll.poll()
 
 
 def _wire(value: int | str | list[str]) -> bytes:

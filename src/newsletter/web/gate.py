@@ -119,7 +119,7 @@ class Gate:
         try:
             await self._app(scope, watched, locked)
         except Exception as error:  # noqa: BLE001 - one of the three loops: a web request
-            self._tell(_place(error))
+            self._tell(place(error))
             if not began:
                 await self._wrong(scope, 500)(scope, receive, locked)
 
@@ -138,7 +138,7 @@ def _has_body(scope: Scope) -> bool:
     return False
 
 
-def _place(error: BaseException) -> str:
+def place(error: BaseException) -> str:
     """Kind and place of an error. Its message may hold what a visitor sent, so it is left out."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

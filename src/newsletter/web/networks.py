@@ -1,8 +1,9 @@
-"""How often one network may use the sign-up form. Nobody's address is kept, not even for an hour.
+"""How often one network may use the forms, and how many mails they make for one mailbox.
 
-A network (/24, /48) is counted under a keyed hash; the key is made of dice,
-lives in memory alone and is another one every day, so that no count can be
-led back to anybody. One click out is never counted.
+A network (/24, /48) or a mailbox is counted under a keyed hash; the key is made
+of dice, lives in memory alone and is another one every day, so that no count can
+be led back to anybody: nobody's address is kept, not even for an hour. One
+click out is never counted.
 """
 
 from __future__ import annotations
@@ -18,11 +19,17 @@ from limits import parse
 from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 
+from newsletter.subscribers.address import Address
+
 PROVED = parse("120/hour")
 """With a solved challenge: a hospital behind one address can still subscribe its ward."""
 
 PLAIN = parse("20/hour")
 """Without one (no JavaScript): enough for a waiting room, too few for a flood."""
+
+MAILBOX = parse("6/day")
+"""`anna+1@`, `anna+2@` and so on are two readers to us, and to nearly every mail server one mailbox:
+nobody's is flooded by way of its tags. Each address by itself has its own measure (people.py)."""
 
 MOST_NETWORKS = 100_000
 """Counters kept at most, about 20 MB; above it the oldest are forgotten."""
@@ -46,8 +53,14 @@ class Networks:
         network = _network(client)
         if network is None:
             return True
-        name = hmac.digest(self._key_of(now.date()), network, "sha256").hex()
-        return self._limiter.hit(PROVED if proved else PLAIN, name)
+        return self._limiter.hit(PROVED if proved else PLAIN, self._name(network, now))
+
+    def spares(self, address: Address, now: dt.datetime) -> bool:
+        """Count one mail to the mailbox that `address` most likely ends in; False above its measure."""
+        return self._limiter.hit(MAILBOX, self._name(b"mailbox " + _mailbox(address), now))
+
+    def _name(self, counted: bytes, now: dt.datetime) -> str:
+        return hmac.digest(self._key_of(now.date()), counted, "sha256").hex()
 
     def _key_of(self, day: dt.date) -> bytes:
         with self._turn:
@@ -67,6 +80,19 @@ def _network(client: str | None) -> bytes | None:
         return None
     length = 24 if address.version == 4 else 48
     return ipaddress.ip_network((address, length), strict=False).network_address.packed
+
+
+_DOTLESS = frozenset({"gmail.com", "googlemail.com"})
+"""Where dots before the @ mean nothing, and both names are one host."""
+
+
+def _mailbox(address: Address) -> bytes:
+    """The address without what servers look past: a +tag, Gmail's dots. To count by, never to send to."""
+    local, _, domain = address.key.rpartition("@")
+    local = local.partition("+")[0] or local
+    if domain in _DOTLESS:
+        local, domain = local.replace(".", ""), "gmail.com"
+    return f"{local}@{domain}".encode()
 
 
 class _Counters(Storage):

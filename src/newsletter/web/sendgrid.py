@@ -6,13 +6,13 @@
 
 Nobody else is believed and nobody is told why not. What is in a body is never
 logged; an event that was here before changes nothing. SendGrid asks again for
-a day where the answer is not 2xx, so a full house may say 503.
+a day where the answer is not 2xx, so a full house may say 503: to whoever has
+been sending for longest, because SendGrid sends all at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import asyncio
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -35,14 +35,50 @@ TOGETHER = 250
 """Events in one commit: whoever sends meanwhile gets the pen in between."""
 
 
+class Hands:
+    """Every body in hand, by whose patience with its sender ends; at most MOST_HELD octets. For the event loop's thread."""
+
+    def __init__(self) -> None:
+        self._coming: dict[asyncio.Timeout, int] = {}
+        """In the order in which they began."""
+        self._whole: dict[asyncio.Timeout, int] = {}
+
+    def __len__(self) -> int:
+        return sum(self._coming.values()) + sum(self._whole.values())
+
+    def take(self, one: asyncio.Timeout, octets: int) -> None:
+        """So many more have come. Whoever has been coming for longest is let go of until there is room.
+
+        Raises:
+            Refused: 503, there is nobody else to let go of; or it was let go of itself.
+        """
+        if one.expired():
+            raise fields.Refused(503)
+        self._coming[one] = self._coming.get(one, 0) + octets
+        while len(self) > MOST_HELD:
+            longest = next(iter(self._coming))
+            del self._coming[longest]
+            if longest is one:
+                raise fields.Refused(503)
+            longest.reschedule(0)
+
+    def keep(self, one: asyncio.Timeout) -> None:
+        """All of it is here."""
+        self._whole[one] = self._coming.pop(one, 0)
+
+    def drop(self, one: asyncio.Timeout) -> None:
+        self._coming.pop(one, None)
+        self._whole.pop(one, None)
+
+
 class Hook:
-    """The route. `held` counts the octets in hand; it is touched by the event loop's thread alone."""
+    """The route."""
 
     def __init__(self, parts: WebParts) -> None:
         assert parts.sendgrid is not None
         self._parts = parts
         self._key = parts.sendgrid
-        self._held = 0
+        self._hands = Hands()
 
     async def post(self, request: Request) -> Response:
         timestamp = _single(request, TIMESTAMP)
@@ -51,29 +87,20 @@ class Hook:
             return Response(status_code=403)
         if request.headers.get("content-encoding", "identity").lower() != "identity":
             return Response(status_code=415)  # nothing is unpacked here
-        with self._share() as hold:
-            try:
-                body = await fields.read_body(request, LONGEST_BODY, hold)
-            except fields.Refused as refused:
-                return Response(status_code=refused.status)
-            return await run_in_threadpool(self._take, timestamp, signature, body)
-
-    @contextmanager
-    def _share(self) -> Iterator[Callable[[int], None]]:
-        """One request's share of the octets in hand, given back at its end."""
-        mine = 0
-
-        def hold(octets: int) -> None:
-            nonlocal mine
-            if self._held + octets > MOST_HELD:
-                raise fields.Refused(503)
-            mine += octets
-            self._held += octets
-
+        mine = asyncio.timeout(None)
         try:
-            yield hold
+            async with mine:
+                body = await fields.read_body(
+                    request, LONGEST_BODY, lambda octets: self._hands.take(mine, octets)
+                )
+            self._hands.keep(mine)
+            return await run_in_threadpool(self._take, timestamp, signature, body)
+        except fields.Refused as refused:
+            return Response(status_code=refused.status)
+        except TimeoutError:
+            return Response(status_code=503)
         finally:
-            self._held -= mine
+            self._hands.drop(mine)
 
     def _take(self, timestamp: str, signature: str, body: bytes) -> Response:
         parts = self._parts

@@ -1,17 +1,22 @@
 """The app on a socket: uvicorn in a thread of its own, with a limit on everything a stranger can hold.
 
 A connection that says nothing, says it letter by letter, or does not read its
-answer is closed; none of them keeps a reader's one click waiting. Who the
-client is comes from the socket, or from a proxy that the settings name.
+answer is closed, and at once where there are too many of them (crowd.py); none
+of them keeps a reader's one click waiting, nor an issue that is being sent in
+the same process from its files and sockets. Who the client is comes from the
+socket, or from a proxy that the settings name.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import socket
 import threading
+import time
 from collections.abc import Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -21,6 +26,10 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from newsletter.errors import CouldNotRun, Finding
+from newsletter.web.crowd import Crowd
+from newsletter.web.gate import QUIET_SECONDS, place
+
+log = logging.getLogger(__name__)
 
 HEAD_SECONDS = 10.0
 """From the first moment to the end of the request's head."""
@@ -32,12 +41,19 @@ READ_SECONDS = 30.0
 """How long an answer may wait for a client that does not read it."""
 
 MOST_CONNECTIONS = 1000
-"""Above it the answer is 503 at once; memory stays bounded."""
+"""Above it somebody goes for each who comes; memory stays bounded."""
+
+BACKLOG = 256
+"""Connections that the system keeps for us, and that are accepted in one round."""
+
+ROUNDS = 3
+"""An accepted connection enters a round or two later, and who goes for it is closed in the next."""
+
+SPARE_FILES = 256
+"""Descriptors for everything else in this process: the database, the lines to the mail server, the texts."""
 
 LONGEST_HEAD = 16 * 1024
 """Octets of request line and headers."""
-
-BACKLOG = 1024
 
 
 class Patient(H11Protocol):
@@ -46,14 +62,18 @@ class Patient(H11Protocol):
     head_seconds = HEAD_SECONDS
     read_seconds = READ_SECONDS
 
-    def __init__(self, *args: Any, **more: Any) -> None:
+    def __init__(self, *args: Any, crowd: Crowd[Patient], **more: Any) -> None:
         super().__init__(*args, **more)
+        self._crowd = crowd
         self._head: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._head = self.loop.call_later(self.head_seconds, self._give_up)
+        longest = self._crowd.enter(self)
+        if longest is not None:
+            longest._give_up()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -61,6 +81,19 @@ class Patient(H11Protocol):
             self._stop_head()
         elif self._head is None and not self.transport.is_closing():
             self._head = self.loop.call_later(self.head_seconds, self._give_up)
+        self._look()
+
+    def _look(self) -> None:
+        """Whether the next step is ours, or we wait for the other end."""
+        ours = self.cycle is not None and not self.cycle.response_complete
+        if ours and not self.cycle.more_body and self._unread is None:
+            self._crowd.serve(self)
+        else:
+            self._crowd.wait_for(self)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._look()
 
     def handle_events(self) -> None:
         super().handle_events()
@@ -74,12 +107,15 @@ class Patient(H11Protocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self._unread = self.loop.call_later(self.read_seconds, self._give_up)
+        self._look()
 
     def resume_writing(self) -> None:
         super().resume_writing()
         self._stop_unread()
+        self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._crowd.leave(self)
         self._stop_head()
         self._stop_unread()
         super().connection_lost(exc)
@@ -118,13 +154,15 @@ class Server:
         port: int,
         *,
         trusted_proxies: Sequence[str] = (),
-        protocol: type[H11Protocol] = Patient,
+        protocol: type[Patient] = Patient,
     ) -> None:
         self.host = host
         self.port = port
+        most, backlog = room(_files())
+        crowd: Crowd[Patient] = Crowd(most)
         self._config = uvicorn.Config(
             app,
-            http=protocol,
+            http=partial(protocol, crowd=crowd),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             log_config=None,
@@ -132,8 +170,9 @@ class Server:
             server_header=False,
             proxy_headers=bool(trusted_proxies),
             forwarded_allow_ips=list(trusted_proxies),
-            limit_concurrency=MOST_CONNECTIONS,
-            backlog=BACKLOG,
+            # 503 only where all of the crowd, and some more, are served at one moment.
+            limit_concurrency=most + ROUNDS * backlog,
+            backlog=backlog,
             timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=5,
             h11_max_incomplete_event_size=LONGEST_HEAD,
@@ -156,13 +195,17 @@ class Server:
         listener = _listen(self.host, self.port)
         self.port = listener.getsockname()[1]
         self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._server.serve(sockets=[listener])),
+            target=lambda: asyncio.run(self._serve(listener)),
             name="web",
             daemon=True,
         )
         # The socket listens already: who connects now waits for the thread and is answered.
         self._thread.start()
         return self
+
+    async def _serve(self, listener: socket.socket) -> None:
+        asyncio.get_running_loop().set_exception_handler(Complaints())
+        await self._server.serve(sockets=[listener])
 
     def stop(self) -> None:
         """Answer what is under way, close the rest; returns when it is done."""
@@ -185,6 +228,45 @@ class Server:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+class Complaints:
+    """What the event loop complains of: kind and place, once a minute.
+
+    Left to itself it writes a traceback for every connection that it cannot
+    accept: whoever uses up the descriptors would fill the disk as well.
+    """
+
+    def __init__(self) -> None:
+        self._quiet_until = 0.0
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, about: dict[str, Any]) -> None:
+        now, error = time.monotonic(), about.get("exception")
+        if error is not None and now >= self._quiet_until:
+            self._quiet_until = now + QUIET_SECONDS
+            log.error("the web server: %s", place(error))
+
+
+def _files() -> int:
+    """How many descriptors this process may have; it asks for what a full house needs."""
+    wanted = 2 * MOST_CONNECTIONS + ROUNDS * BACKLOG + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    except (OSError, ValueError):
+        return soft
+    return allowed
+
+
+def room(files: int) -> tuple[int, int]:
+    """How many may be connected, and wait to be, where the process may have so many descriptors."""
+    free = max(32, files - SPARE_FILES)
+    backlog = min(BACKLOG, max(1, free // 8))
+    # Each may have a file of the site open.
+    return min(MOST_CONNECTIONS, (free - ROUNDS * backlog) // 2), backlog
 
 
 def serve(app: ASGIApp, bind: str, trusted_proxies: Sequence[str] = ()) -> Server:

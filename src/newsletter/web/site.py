@@ -2,23 +2,29 @@
 
 Each request opens the folder anew and walks down from it name by name,
 following no link on the way (openat, O_NOFOLLOW): it reads one whole build,
-the old one or the new, and nothing outside of it.
+the old one or the new, and nothing outside of it. What is large is read as the
+visitor takes it: a thousand who ask and do not read fill no memory.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import os
 import re
 import stat
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote, urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from newsletter.web.pages import FOR_EVER
 
@@ -47,6 +53,43 @@ _KINDS = {
     "webmanifest": "application/manifest+json",
 }
 _COMPRESSED = ("text/", "application/json", "application/xml", "application/atom", "image/svg")
+
+
+LARGE = 128 * 1024
+"""Octets of a file that is answered whole."""
+MOST_PACKED = 4 * 1024 * 1024
+"""Octets of a text that is packed for the way."""
+
+
+class Pieces(Response):
+    """`size` octets of `file`, the next when the one before is on its way; the file is closed then."""
+
+    def __init__(
+        self, file: IO[bytes], size: int, status: int, headers: dict[str, str], media_type: str
+    ) -> None:
+        super().__init__(None, status, headers, media_type)
+        self.headers["content-length"] = str(size)
+        self._file = file
+        self._left = size
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._file as file:
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": self.status_code,
+                    "headers": self.raw_headers,
+                }
+            )
+            if scope["method"] == "HEAD":
+                self._left = 0
+            while self._left:
+                piece = await run_in_threadpool(file.read, min(LARGE, self._left))
+                if not piece:
+                    return  # it has become shorter: an answer without its end is told from a whole one
+                self._left -= len(piece)
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class Site:
@@ -87,6 +130,8 @@ class Site:
         match _read(self._folder, names):
             case bytes() as content:
                 return self._file(request, names[-1], content, self._policy_of(names, content))
+            case Large() as large:
+                return self._large(request, names, large)
             case "folder":
                 # The same path with a slash: never a host, so never somewhere else.
                 where = quote(f"{self._base}/{'/'.join(names)}/")
@@ -110,13 +155,11 @@ class Site:
     def _file(
         self, request: Request, name: str, content: bytes, policy: str, status: int = 200
     ) -> Response:
-        kind = _KINDS.get(name.rpartition(".")[2].lower(), "application/octet-stream")
+        kind = _kind(name)
         tag = hashlib.sha256(content).hexdigest()[:32]
         headers = {
             "Content-Security-Policy": policy,
-            "Cache-Control": FOR_EVER
-            if _HASHED.search(name)
-            else "public, max-age=0, must-revalidate",
+            "Cache-Control": _caching(name),
         }
         if kind.startswith(_COMPRESSED) and len(content) > 1000:
             headers["Vary"] = "Accept-Encoding"
@@ -127,7 +170,25 @@ class Site:
         headers["ETag"] = f'"{tag}"'
         if status == 200 and f'"{tag}"' in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
+        if len(content) > LARGE:
+            return Pieces(io.BytesIO(content), len(content), status, headers, kind)
         return Response(content, status, headers=headers, media_type=kind)
+
+    def _large(self, request: Request, names: list[str], large: Large) -> Response:
+        """A picture, a document: as it is, known by its place on the disk and its time."""
+        if _kind(names[-1]).startswith(_COMPRESSED) and large.size <= MOST_PACKED:
+            with large.file as file:
+                content = file.read()
+            return self._file(request, names[-1], content, self._policy_of(names, content))
+        headers = {
+            "Content-Security-Policy": self._policy_of(names, b""),
+            "Cache-Control": _caching(names[-1]),
+            "ETag": f'"{large.tag}"',
+        }
+        if headers["ETag"] in request.headers.get("if-none-match", ""):
+            large.file.close()
+            return Response(status_code=304, headers=headers)
+        return Pieces(large.file, large.size, 200, headers, _kind(names[-1]))
 
     def _not_found(self, request: Request, names: list[str]) -> Response:
         own = [names[0]] if names and names[0] in self._languages else []
@@ -140,8 +201,26 @@ class Site:
         return self._missing(request)
 
 
-def _read(folder: Path, names: list[str]) -> bytes | str | None:
-    """The file's bytes; "folder" when it is one; None when there is no such file for the public."""
+@dataclass(frozen=True, slots=True)
+class Large:
+    """A file that is not read yet; whoever takes it closes it."""
+
+    file: IO[bytes]
+    size: int
+    tag: str
+
+
+def _kind(name: str) -> str:
+    return _KINDS.get(name.rpartition(".")[2].lower(), "application/octet-stream")
+
+
+def _caching(name: str) -> str:
+    return FOR_EVER if _HASHED.search(name) else "public, max-age=0, must-revalidate"
+
+
+def _read(folder: Path, names: list[str]) -> bytes | Large | str | None:
+    """The file's bytes, or the open file when it is large; "folder" when it is one; None when
+    there is no such file for the public."""
     if not names or any(not _is_public(name) for name in names):
         return None
     try:
@@ -155,11 +234,15 @@ def _read(folder: Path, names: list[str]) -> bytes | str | None:
             )
             os.close(here)
             here = below
-        mode = os.fstat(here).st_mode
-        if stat.S_ISDIR(mode):
+        about = os.fstat(here)
+        if stat.S_ISDIR(about.st_mode):
             return "folder"
-        if not stat.S_ISREG(mode):
+        if not stat.S_ISREG(about.st_mode):
             return None
+        if about.st_size > LARGE:
+            known = f"{about.st_dev} {about.st_ino} {about.st_size} {about.st_mtime_ns}"
+            tag = hashlib.sha256(known.encode()).hexdigest()[:32]
+            return Large(os.fdopen(os.dup(here), "rb"), about.st_size, tag)
         with os.fdopen(os.dup(here), "rb") as file:
             return file.read()
     except (OSError, ValueError):

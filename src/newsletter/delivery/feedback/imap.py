@@ -26,11 +26,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from newsletter.delivery.feedback.collecting import BATCH, Fate, Letter
+from newsletter.delivery.feedback.imap_line import TIMEOUT, Endless, Plain, Secure
 from newsletter.delivery.feedback.mime import LONGEST
 from newsletter.errors import CouldNotRun, Finding
-
-TIMEOUT = 60.0
-"""Seconds for any one answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +70,7 @@ class ImapFolder:
                 if letters := [letter for letter in read if letter is not None]:
                     yield letters
         except (imaplib.IMAP4.error, OSError) as error:
+            self._hang_up()  # a farewell would have to be waited for
             raise self._trouble("broke off", error) from error
         finally:
             self._close()
@@ -95,11 +94,9 @@ class ImapFolder:
         box = self._box
         try:
             if box.security == "tls":
-                session: imaplib.IMAP4 = imaplib.IMAP4_SSL(
-                    box.host, box.port, ssl_context=self._context, timeout=self._timeout
-                )
+                session: imaplib.IMAP4 = Secure(box.host, box.port, self._context, self._timeout)
             else:
-                session = imaplib.IMAP4(box.host, box.port, timeout=self._timeout)
+                session = Plain(box.host, box.port, self._timeout)
                 if box.security == "starttls":
                     session.starttls(self._context)
         except (imaplib.IMAP4.error, OSError) as error:
@@ -123,9 +120,15 @@ class ImapFolder:
             with contextlib.suppress(imaplib.IMAP4.error, OSError):
                 session.logout()
 
+    def _hang_up(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            with contextlib.suppress(OSError):
+                session.shutdown()
+
     def _unsettled(self, session: imaplib.IMAP4) -> list[str]:
         _, found = _checked(session.uid("SEARCH", "UNSEEN", "UNFLAGGED", "UNDELETED"))
-        return b" ".join(part for part in found if part).decode("ascii", "ignore").split()
+        return [word for word in _words(found) if _UID.fullmatch(word)]
 
     def _fetch(self, session: imaplib.IMAP4, uid: str) -> Letter | None:
         """One mail; None when it is gone."""
@@ -167,7 +170,16 @@ class ImapFolder:
 def _offers(session: imaplib.IMAP4) -> frozenset[str]:
     """What the server offers to whom it knows: before the log-in most name neither MOVE nor UIDPLUS (RFC 3501 §7.2.1)."""
     _, told = _checked(session.capability())
-    return frozenset(b" ".join(told).decode("ascii", "ignore").upper().split())
+    return frozenset(word.upper() for word in _words(told))
+
+
+_UID = re.compile(r"[0-9]{1,10}")
+
+
+def _words(told: Sequence[Any]) -> list[str]:
+    """The words of an answer; a literal, which has no place in one of words, is none."""
+    lines = [part for part in told if isinstance(part, bytes)]
+    return b" ".join(lines).decode("ascii", "ignore").split()
 
 
 def _extension(session: imaplib.IMAP4, name: str, *arguments: str) -> tuple[str, list[Any]]:
@@ -189,6 +201,8 @@ def _plain(error: Exception) -> str:
             return f"its certificate is not good: {error.verify_message}"
         case TimeoutError():
             return "it is silent"
+        case Endless():
+            return "its answer has no end"
         case imaplib.IMAP4.abort():
             return "it hung up"
         case ssl.SSLError(reason=str() as reason):
@@ -214,7 +228,11 @@ def _utf7(found: re.Match[str]) -> str:
 
 
 def _arrived(head: bytes) -> dt.datetime:
-    """INTERNALDATE: when the server got it; now, when it does not say."""
-    told = imaplib.Internaldate2tuple(head)
-    moment = time.mktime(told) if told is not None else time.time()
-    return dt.datetime.fromtimestamp(moment, dt.UTC)
+    """INTERNALDATE: when the server got it; now, when it does not say, or says no date."""
+    try:
+        told = imaplib.Internaldate2tuple(head)
+        if told is not None:
+            return dt.datetime.fromtimestamp(time.mktime(told), dt.UTC)
+    except (KeyError, ValueError, OverflowError):
+        pass
+    return dt.datetime.fromtimestamp(time.time(), dt.UTC)

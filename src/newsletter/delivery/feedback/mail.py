@@ -13,14 +13,14 @@ Source: RFC 3464, RFC 5965, RFC 3834 §2 and §5, RFC 5321 §4.5.5.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from newsletter.delivery.feedback import dsn, opinion
 from newsletter.delivery.feedback.events import Kind
 from newsletter.delivery.feedback.failure import Failure, in_words
-from newsletter.delivery.feedback.mime import Part, fields, parse
+from newsletter.delivery.feedback.mime import Part, Unreadable, fields, parse
 from newsletter.delivery.headers import BOUNCE_NAME, LEAVE_NAME
 
 
@@ -65,7 +65,7 @@ def understand(raw: bytes, recipients: Sequence[str] = ()) -> Heard:
     """What `raw` is; `recipients` are envelope recipients that its header does not tell (LMTP, a pipe).
 
     Raises:
-        Unreadable: it goes beyond the bounds of mime.py.
+        Unreadable: it goes beyond the bounds of mime.py, or names more mails than any report.
     """
     mail = parse(raw)
     bounce, leave = _tokens_of_recipient(mail, recipients)
@@ -133,10 +133,23 @@ def _tokens_of_recipient(
 def _tokens(values: Sequence[str]) -> tuple[frozenset[str], frozenset[str]]:
     """Bounce tokens and leave tokens in mailboxes of ours."""
     found = [match for value in values for match in _OUR_MAILBOX.findall(value)]
-    return tuple(
-        frozenset(token for name, token in found if name == wanted)
+    bounce, leave = (
+        _few(token for name, token in found if name == wanted)
         for wanted in (BOUNCE_NAME, LEAVE_NAME)
-    )  # type: ignore[return-value]
+    )
+    return bounce, leave
+
+
+MOST_NAMES = 32
+"""Tokens, or Message-IDs, of one mail. A report has one or two; each is looked up in the database."""
+
+
+def _few(names: Iterable[str]) -> frozenset[str]:
+    """Raises Unreadable: so many that looking them up would keep every other mail waiting."""
+    found = frozenset(names)
+    if len(found) > MOST_NAMES:
+        raise Unreadable(f"it names more than {MOST_NAMES} mails")
+    return found
 
 
 def _walk(mail: Part) -> Iterator[Part]:
@@ -179,13 +192,13 @@ def _claims(heads: list[Part], bounce: frozenset[str], envelope_id: str | None =
     tokens = {token for value in links for token in _LEAVE_LINK.findall(value)}
     return Claims(
         bounce_tokens=bounce,
-        message_ids=frozenset(
+        message_ids=_few(
             found
             for head in heads
             for value in head.all("message-id")
             for found in _MESSAGE_ID.findall(value)
         ),
-        mail_tokens=frozenset(tokens | _tokens(links)[1]),
+        mail_tokens=_few(tokens | _tokens(links)[1]),
         envelope_id=envelope_id.strip() if envelope_id else None,
     )
 

@@ -13,6 +13,7 @@ Source: D. J. Bernstein, "Using maildir format"; the flags S, F, T, D are its.
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import os
 import stat
 from collections.abc import Generator, Sequence
@@ -24,6 +25,8 @@ from newsletter.delivery.feedback.mime import LONGEST
 from newsletter.errors import CouldNotRun, Finding, Where
 
 SETTLED = frozenset("SFTD")
+LATEST = dt.datetime.max.replace(tzinfo=dt.UTC, microsecond=0).timestamp()
+"""A file may be of the year 30,000."""
 
 
 class Maildir:
@@ -33,19 +36,27 @@ class Maildir:
         self._folder = folder
         self._delete = delete
         self._denied = 0
+        self._stuck: list[str] = []
+        """Why a mail could not be let go of: it is read again in the next pass, and keeps no other waiting."""
 
     def batches(self) -> Generator[list[Letter]]:
-        """Raises CouldNotRun NL645: there is no such Maildir, or something in it may not be read."""
+        """Raises CouldNotRun NL645: there is no such Maildir, or something in it may not be read or marked."""
         names = self._names()
         self._denied = 0
+        self._stuck = []
         for start in range(0, len(names), BATCH):
             read = [self._read(name) for name in names[start : start + BATCH]]
             if letters := [letter for letter in read if letter is not None]:
                 yield letters
+        why: list[str] = []
         if self._denied:
-            raise CouldNotRun(
-                _unreadable(self._folder, f"mails that this account may not read: {self._denied:,}")
+            why.append(f"mails that this account may not read: {self._denied:,}")
+        if self._stuck:
+            why.append(
+                f"mails that cannot be marked as read: {len(self._stuck):,} ({self._stuck[0]})"
             )
+        if why:
+            raise CouldNotRun(*(_unreadable(self._folder, each) for each in why))
 
     def waiting(self) -> int:
         """How many mails a pass would read. Raises CouldNotRun NL645 as `batches` does."""
@@ -81,9 +92,11 @@ class Maildir:
                 if fate is Fate.DONE and self._delete:
                     path.unlink()
                 else:
-                    path.rename(self._folder / "cur" / _flagged(path.name, fate))
+                    _move(path, self._folder / "cur" / _flagged(path.name, fate))
             except FileNotFoundError:
                 pass  # another reader of this Maildir was quicker
+            except OSError as error:
+                self._stuck.append(str(error.strerror))
 
 
 def _flags(name: str) -> str:
@@ -93,6 +106,13 @@ def _flags(name: str) -> str:
 def _flagged(name: str, fate: Fate) -> str:
     base, _, flags = name.partition(":2,")
     return f"{base}:2,{''.join(sorted(set(flags) | {'S' if fate is Fate.DONE else 'F'}))}"
+
+
+def _move(path: Path, to: Path) -> None:
+    """Raises FileExistsError: another mail has that name, and would be lost."""
+    if to != path and os.path.lexists(to):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    path.rename(to)
 
 
 def _read(path: Path, name: str) -> Letter | None:
@@ -111,7 +131,7 @@ def _read(path: Path, name: str) -> Letter | None:
         about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode):
             return None
-        at = dt.datetime.fromtimestamp(about.st_mtime, dt.UTC)
+        at = dt.datetime.fromtimestamp(min(about.st_mtime, LATEST), dt.UTC)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             return Letter(name, file.read(LONGEST), at)
     finally:
