@@ -35,6 +35,16 @@ def test_a_name_with_a_hash_is_cached_for_ever(house: House) -> None:
     assert answer.header("cache-control") == "public, max-age=31536000, immutable"
 
 
+def test_a_picture_may_be_shown_in_a_mail_that_is_read_in_a_browser(
+    house: House, site: Path
+) -> None:
+    """A web mail is a page of another origin; what is no picture stays ours alone."""
+    (site / "picture.png").write_bytes(b"\x89PNG")
+    policy = "cross-origin-resource-policy"
+    assert house.get("/picture.png").header(policy) == "cross-origin"
+    assert house.get("/articles/one/").header(policy) == "same-origin"
+
+
 def test_text_is_compressed_for_who_can_read_it(house: House) -> None:
     plain = house.get("/articles/one/")
     packed = house.get("/articles/one/", headers={"Accept-Encoding": "br, gzip"})
