@@ -78,10 +78,17 @@ def rules_of(settings: Settings, floor: str | None) -> ledger.Rules:
 def not_yet(
     settings: Settings, last: month.Last | None, period: Period, now: dt.datetime, *, early: bool
 ) -> Iterator[Refused]:
-    """NL701 before it is due, NL613 within the least gap after `last`, the last issue that is known."""
+    """NL611 of another month; NL701 before it is due, NL613 within the least gap after `last`, the last issue known.
+
+    Of another month nothing else is told: no setting and no approval would change it.
+    """
     schedule = month.Rules(settings.month, settings.publication.time_zone)
-    this_month = calendar.at(now, schedule.zone) == period
-    if this_month and not early and now < schedule.due(period):
+    if calendar.at(now, schedule.zone) != period:
+        other = ledger.refusal(None, str(period), rules_of(settings, None), now)
+        if other:
+            yield other
+        return
+    if not early and now < schedule.due(period):
         yield Refused(
             "NL701",
             f"{period} is due on {schedule.local(schedule.due(period))}, so nothing was sent",
