@@ -241,7 +241,8 @@ def withdraw(ctx: typer.Context, period: Newest = None) -> None:
     settings = desk.settings()
     chosen = months.named_or_newest(settings, period)
     with desk.house() as house:
-        removed = take_back(settings, chosen, lambda month: house.account(str(month)) is not None)
+        account = house.account(str(chosen))
+        removed = take_back(settings, chosen, lambda _: account.state if account else None)
     desk.say(f"{chosen} is not approved any more; {len(removed)} frozen files removed")
 
 
