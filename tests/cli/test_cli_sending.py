@@ -243,7 +243,10 @@ def test_a_relay_that_is_off_marks_nothing_as_sent_and_a_halt_ends_it(
     assert "halted 3" in halted.out
     assert again.code == 0
     assert "nobody was sent anything now" in again.err
-    assert "error[NL465]" in newsletter("issue", "withdraw", month).err
+    withdrawn = newsletter("issue", "withdraw", month).err
+    assert "error[NL465]" in withdrawn
+    assert "was opened, and halted" in withdrawn
+    assert "issue halt" not in withdrawn
 
 
 def test_what_is_not_in_doubt_cannot_be_resolved(
@@ -256,7 +259,8 @@ def test_what_is_not_in_doubt_cannot_be_resolved(
 
     assert ran.code == 2
     assert "error[NL137]" in ran.err
-    assert newsletter("deliveries", "list", month).out == ""
+    listed = newsletter("deliveries", "list", month)
+    assert (listed.out, listed.err) == ("", f"{month} has no other delivery than the 1 accepted\n")
     assert "accepted" in newsletter("deliveries", "list", month, "--state", "accepted").out
 
 
