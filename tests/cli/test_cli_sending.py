@@ -91,7 +91,10 @@ def test_words_of_the_sample_are_told_before_they_reach_a_reader(
     ran = newsletter("issue", "approve", "--by", "Editor", "--offline")
 
     assert ran.code == 0
-    assert "still says “Write here what you would say to a friend”" in ran.err
+    assert re.search(
+        r"still says “Write here what you would say to a friend”\n  --> content/issues/\S+/letter.en.md\n",
+        ran.err,
+    )
     assert "still says “A sample item, invented”" in ran.err
     assert "the article `mine` is as `newsletter new article` made it" in ran.err
 
