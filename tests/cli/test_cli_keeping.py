@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 import stat
@@ -61,6 +62,30 @@ def test_doctor_says_which_files_are_in_force(letter: Path, newsletter: Newslett
     assert str(letter / "subscribers" / "newsletter.db") in seen["database"]["says"]
     assert "opens them" in seen["readers"]["says"]
     assert "anna" not in json.dumps(seen)
+
+
+@pytest.mark.postgres
+def test_doctor_names_the_server_and_never_its_password(
+    letter: Path, newsletter: Newsletter, postgres_url: str
+) -> None:
+    address = re.sub("//[^/]*@", "//postgres:hunter2@", postgres_url)
+    assert "hunter2" in address
+    file = letter / "newsletter.toml"
+    file.write_text(f'{file.read_text("utf-8")}\n[store]\nurl = "{address}"\n', "utf-8")
+
+    says = _doctor(newsletter, "--offline")["database"]["says"]
+
+    assert says.startswith(f"PostgreSQL, {postgres_url.rpartition('/')[2].partition('?')[0]} at ")
+    assert "hunter2" not in says
+
+
+def test_doctor_tells_once_what_many_looks_found(letter: Path, newsletter: Newsletter) -> None:
+    (letter / "subscribers" / "newsletter.db").write_bytes(b"no database" * 1000)
+
+    ran = newsletter("doctor", "--offline")
+
+    assert ran.out.count("\nno  ") > 1
+    assert len(re.findall(r"(?m)^error\[", ran.err)) == 1
 
 
 def test_a_relay_that_answers_is_well(letter: Path, newsletter: Newsletter) -> None:
