@@ -212,6 +212,27 @@ def test_a_list_is_backed_up_lost_and_restored(letter: Path, newsletter: Newslet
     assert (ben["state"], list(ben["suppressed"])) == ("gone", ["erased"])
 
 
+@pytest.mark.postgres
+def test_a_list_moves_to_another_database_by_its_backup(
+    letter: Path, newsletter: Newsletter, postgres_url: str
+) -> None:
+    """As docs/running.md says it, for an empty database of PostgreSQL."""
+    recipient = newsletter("key", "new", "--backup", "../identity").out.strip()
+    with (letter / "newsletter.toml").open("a", encoding="utf-8") as file:
+        file.write(f'\n[backup]\nrecipients = ["{recipient}"]\n')
+    newsletter("subscribers", "add", "anna@example.org")
+    newsletter("backup", "../b.age")
+    with (letter / "newsletter.toml").open("a", encoding="utf-8") as file:
+        file.write(f'\n[store]\nurl = "{postgres_url}"\n')
+
+    back = newsletter("restore", "../b.age", "--identity", "../identity")
+    adopted = newsletter("doctor", "--adopt", "--offline")
+
+    assert (back.code, adopted.code) == (0, 0)
+    assert "PostgreSQL" in adopted.out
+    assert newsletter("subscribers", "show", "anna@example.org").code == 0
+
+
 @pytest.mark.parametrize("absent", ["b.age", "identity"])
 def test_restore_names_the_file_that_is_not_there(
     letter: Path, newsletter: Newsletter, absent: str

@@ -95,6 +95,7 @@ class Store(Table):
     """Where people's data lies. Relative paths are below the publication."""
 
     url: str = "sqlite:///subscribers/newsletter.db"
+    """A file of SQLite, or a PostgreSQL server, without its password: docs/running.md."""
     witness: str = "subscribers/witness.json"
     """How far sending had come; not in the backup, so that a restored database is noticed."""
     mirror: str | None = None
