@@ -11,7 +11,7 @@ import pytest
 from newsletter import config, content
 from newsletter.cli.app import run
 from newsletter.config import Settings
-from newsletter.content import letters
+from newsletter.content import corrections, letters
 from newsletter.content.outline import CARE, KINDS
 from newsletter.errors import Findings
 
@@ -27,6 +27,17 @@ def letter(tmp_path: Path) -> Settings:
     file = tmp_path / "letter" / "content" / "articles" / "watering-ferns.en.md"
     file.write_text(ARTICLE, "utf-8")
     return config.load(tmp_path / "letter")
+
+
+def test_the_correction_of_the_page_is_read_without_a_finding(letter: Settings) -> None:
+    [text] = re.findall(r"(?ms)^<!-- tested: correction -->\n```markdown\n(.*?)^```$", PAGE)
+    folder = letter.root / "content/issues/2026-12"
+    folder.mkdir(exist_ok=True)
+    (folder / "corrections.en.md").write_text(text, "utf-8")
+
+    made = corrections.load(letter, "2026-12")
+
+    assert made["en"].day == dt.date(2026, 12, 8)
 
 
 def _keys_known(findings: Findings) -> list[str]:
