@@ -241,6 +241,7 @@ def test_a_relay_that_is_off_marks_nothing_as_sent_and_a_halt_ends_it(
     assert off.code == 3
     assert "0 of 3 accepted" in off.err
     assert "nothing is marked as sent" in off.err
+    assert "`newsletter send` when it is typed again" in off.err
     assert f"newsletter send {month}" in off.err
     assert "3 readers will not get it" in halted.err
     assert "halted 3" in halted.out

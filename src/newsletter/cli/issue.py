@@ -190,11 +190,12 @@ def try_out(
         raise CouldNotRun(
             Finding(
                 "NL155",
-                f"{len(failed)} of {len(tried)} test mails were not taken",
+                f"of the test mails, {len(failed)} of {len(tried)} were not taken",
                 help="see [delivery.smtp] and `newsletter doctor`",
             )
         )
-    desk.say(f"{len(tried)} test mails of {chosen} are on their way to you; nothing counts as sent")
+    many = "1 test mail" if len(tried) == 1 else f"{len(tried)} test mails"
+    desk.say(f"{many} of {chosen} on the way to you; nothing counts as sent")
 
 
 @app.command(epilog=examples("newsletter issue key ../editor.key"))
