@@ -157,6 +157,7 @@ def test_a_list_nobody_believes_is_asked_by_mail(letter: Path, newsletter: Newsl
 
     assert "2 refused" in believed.err
     assert "2 asked by mail" in asked.err
+    assert "go out with `newsletter run`" in asked.err
     assert held["state"] == "pending"
 
 
