@@ -40,6 +40,18 @@ def test_the_correction_of_the_page_is_read_without_a_finding(letter: Settings) 
     assert made["en"].day == dt.date(2026, 12, 8)
 
 
+def test_the_letters_way_of_linking_is_taken(letter: Settings) -> None:
+    [file] = letter.root.glob("content/issues/*/letter.en.md")
+    links = re.findall(r"`(\[[a-z ]+\]\([a-z]+:[a-z-]+\))`", PAGE)
+    assert len(links) == 2
+    file.write_text(file.read_text("utf-8") + "\n" + " ".join(links) + "\n", "utf-8")
+
+    written = letters.gather(letter, file.parent.name)
+    content.load(letter, LATER, letters=[written])
+
+    assert written.findings == ()
+
+
 def _keys_known(findings: Findings) -> list[str]:
     told = next(each.help for each in findings.findings if each.code == "NL201")
     return re.split(r", ", told.partition(" knows ")[2].partition(";")[0])
