@@ -277,8 +277,9 @@ def _say_editions(desk: Desk, editions: Sequence[EditionFacts]) -> None:
     for each in editions:
         left = f", {each.untranslated} not translated" if each.untranslated else ""
         size = f"{each.html_bytes / 1000:,.0f} kB"
+        stories = f"{each.stories} article{'' if each.stories == 1 else 's'}"
         desk.say(
-            f"  {each.language}: “{each.subject}” · {each.stories} articles{left}, {each.news} news · {size}"
+            f"  {each.language}: “{each.subject}” · {stories}{left}, {each.news} news · {size}"
         )
 
 
