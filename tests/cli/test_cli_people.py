@@ -138,6 +138,8 @@ def test_before_the_first_issue_there_is_nothing_to_list(
     ran = newsletter("deliveries", "list")
     assert ran.code == 2
     assert "error[NL138]: no issue was opened yet" in ran.err
+    assert "error[NL144]" in newsletter("issue", "halt", "2026-12").err
+    assert not (letter / "subscribers" / "newsletter.db").exists()
 
 
 def test_a_state_nobody_is_ever_in_is_refused(letter: Path, newsletter: Newsletter) -> None:

@@ -253,6 +253,26 @@ def test_a_relay_that_is_off_marks_nothing_as_sent_and_a_halt_ends_it(
     assert "issue halt" not in withdrawn
 
 
+def test_an_issue_is_halted_without_the_key_and_without_a_road(
+    readers: Callable[[int], str],
+    inbox: Inbox,
+    newsletter: Newsletter,
+    letter: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever has to stop it has no time to look for either."""
+    month = readers(3)
+    inbox.stop()
+    newsletter("send", month)
+    monkeypatch.delenv("NEWSLETTER_KEY_FILE")
+    _set(letter, 'host = "smtp.provider.net"')
+
+    halted = newsletter("issue", "halt", month)
+
+    assert halted.code == 0
+    assert "3 readers will not get it" in halted.err
+
+
 def test_what_is_not_in_doubt_cannot_be_resolved(
     readers: Callable[[int], str], newsletter: Newsletter
 ) -> None:

@@ -260,7 +260,7 @@ def halt(
     desk = desk_of(ctx)
     chosen = read(period)
     with desk.house() as house:
-        done = stop(house.parts, chosen, now())
+        done = stop(house, chosen, now()) if house.is_begun else None
     if done is None:
         raise CouldNotRun(
             Finding(

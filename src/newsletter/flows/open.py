@@ -18,7 +18,7 @@ from newsletter.delivery.headers import Letterhead
 from newsletter.delivery.ledger import AlreadySent, Opened, Refused
 from newsletter.errors import Findings
 from newsletter.flows import signing
-from newsletter.flows.parts import Parts
+from newsletter.flows.parts import Books, Parts
 from newsletter.flows.telling import tell
 from newsletter.issue import period as calendar
 from newsletter.issue.edition import ApprovedIssue
@@ -27,8 +27,8 @@ from newsletter.schedule import month
 from newsletter.schedule.witness import Witness
 
 
-def witness_of(parts: Parts) -> Witness:
-    return Witness(parts.settings.path(parts.settings.store.witness), parts.mirror)
+def witness_of(books: Books) -> Witness:
+    return Witness(books.settings.path(books.settings.store.witness), books.mirror)
 
 
 def open_issue(
