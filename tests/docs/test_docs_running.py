@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import make_url
 from tests.conftest import program
 
 from newsletter.cli import signals
@@ -81,6 +83,16 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     if level is None:  # before systemd 250 it cannot be asked offline
         pytest.skip("this systemd-analyze judges running units only")
     assert float(level[1]) <= 2.0
+
+
+def test_libpq_knows_every_word_of_the_databases_addresses() -> None:
+    found = re.findall(r'url = "(postgresql:[^"]+)"', PAGE)
+
+    assert len(found) == 2
+    for address in found:
+        conninfo_to_dict(address)  # raises for a word it does not know
+        assert make_url(address).get_backend_name() == "postgresql"
+        assert make_url(address).password is None
 
 
 def test_every_verdict_and_every_key_of_the_status_is_told() -> None:

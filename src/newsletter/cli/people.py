@@ -92,6 +92,8 @@ def import_(
         desk.complain(report.findings, told)
     else:
         desk.say(told)
+    if reconfirm and report.imported and not dry_run:
+        desk.say("the mails with the link go out with `newsletter run`")
     if report.refused:
         raise typer.Exit(1)
 
