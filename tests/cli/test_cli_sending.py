@@ -14,7 +14,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import (
+    BaseHTTPRequestHandler,
+    HTTPServer,
+    SimpleHTTPRequestHandler,
+    ThreadingHTTPServer,
+)
 from pathlib import Path
 from typing import Any
 
@@ -381,6 +386,33 @@ def test_a_site_that_does_not_answer_keeps_the_mail_back(
     assert "error[NL709]" in ran.err
     assert "error[NL709]" in foretold.err
     assert "to 2 readers" in foretold.out
+    assert inbox.messages == ()
+
+
+def test_a_host_that_answers_to_everything_keeps_the_mail_back(
+    letter: Path, readers: Callable[[int], str], inbox: Inbox, newsletter: Newsletter
+) -> None:
+    """A parked name, or another's site on that port."""
+
+    class Parked(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<!doctype html><title>This domain is for sale</title>")
+
+        def log_message(self, *_: object) -> None: ...
+
+    month = readers(2)
+    newsletter("issue", "withdraw", month)
+    with HTTPServer(("127.0.0.1", 0), Parked) as host:
+        threading.Thread(target=host.serve_forever, daemon=True).start()
+        _set(letter, f'url = "http://127.0.0.1:{host.server_port}"')
+        newsletter("issue", "approve", "--by", "Editor")
+        ran = newsletter("send", "--early", month)
+        host.shutdown()
+
+    assert ran.code == 1
+    assert "error[NL709]" in ran.err
     assert inbox.messages == ()
 
 

@@ -122,7 +122,7 @@ def unreadable(
         if not readable(settings.site_url + path):
             yield Refused(
                 "NL709",
-                f"the page that every mail of {issue.period} links to does not answer: "
-                f"{settings.site_url}{path}",
+                f"the page that every mail of {issue.period} links to does not answer, "
+                f"or something else does: {settings.site_url}{path}",
                 "start `newsletter run`, or copy public/ to where the site is served; then send again",
             )
