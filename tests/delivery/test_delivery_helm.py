@@ -72,13 +72,14 @@ def test_when_its_senders_have_ended_another_copy_may_be_sent_from(copies: Copie
         pass
 
 
-def test_several_senders_of_one_copy_hold_it_together(copies: Copies) -> None:
+def test_several_senders_of_one_copy_hold_it_together(copies: Copies, tmp_path: Path) -> None:
     one, other = copies(), copies()
     with helm.held(one):
         with helm.held(one):
             pass
         with pytest.raises(CouldNotRun), helm.held(other):
             pass
+    assert list((tmp_path / "mirror").iterdir()) == [], "the last one tidies up"
 
 
 def test_a_child_that_outlives_its_sender_does_not_keep_the_helm(copies: Copies) -> None:

@@ -58,9 +58,8 @@ def held(store: Store) -> Iterator[None]:
     try:
         yield
     finally:
-        if ours is not None:
-            _LOCKS.discard(ours)
-            os.close(ours)
+        if place is not None and ours is not None:
+            _give_back(place, ours)
 
 
 def _place(tx: Connection) -> Path | None:
@@ -117,6 +116,14 @@ def _let_go() -> None:
 
 
 os.register_at_fork(after_in_child=_let_go)
+
+
+def _give_back(place: Path, ours: int) -> None:
+    _LOCKS.discard(ours)
+    with suppress(OSError), hold(place.parent):  # who is in there now, or comes next, tidies up
+        fcntl.flock(ours, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody else of this copy has it
+        place.unlink()
+    os.close(ours)
 
 
 def _is_taken(place: Path) -> bool:

@@ -169,14 +169,20 @@ class Talk(Opening):
         """`outcome`, once what was announced behind the dot is answered too; the answers are kept for its turn.
 
         A relay that leaves out its answer to the dot would have a refusal of the
-        next reader's taken for it, and this one's message sent a second time.
+        next reader's taken for it, and this one's message sent a second time. One
+        that says no too early, and yes after the dot, has said one thing too many.
         """
         try:
-            for _ in announced:
-                self._kept.append((yield from self._reply()))
+            for stage, _ in announced:
+                reply = yield from self._reply()
+                if reply.code // 100 == (2 if stage is Stage.DATA else 3):
+                    raise Nonsense  # the answer to the command before it
+                self._kept.append(reply)
+            if self._heard:
+                raise Nonsense
         except (OSError, Nonsense):
             self.goes_on = False
-            return Outcome(Kind.IN_DOUBT, Stage.TERMINATOR, reply="an answer is missing")
+            return Outcome(Kind.IN_DOUBT, Stage.TERMINATOR, reply="the answers do not fit")
         return outcome
 
     def _to_announce(self, following: Following | None) -> list[Command] | None:
