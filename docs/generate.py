@@ -11,11 +11,8 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-import types
-import typing
 from pathlib import Path
 from typing import Any, get_args, get_origin
-from zoneinfo import ZoneInfo
 
 import typer
 from pydantic.fields import FieldInfo
@@ -27,16 +24,6 @@ from newsletter.cli.app import app
 
 HERE = Path(__file__).parent
 MADE = "<!-- Made by docs/generate.py from the program itself; edit there. -->\n\n"
-
-NAMED_TYPES = {
-    "OneLine": "text, one line",
-    "HttpUrl": "web address",
-    "Mailbox": "e-mail address",
-    "LanguageTag": "language tag",
-    "DayRule": "day of the month",
-    "CalendarDay": "date",
-}
-
 
 # --- settings -----------------------------------------------------------------
 
@@ -70,7 +57,7 @@ def _table(path: str, model: type[config.Table], notes: dict[tuple[str, str], st
             tables.append((name, field.annotation))
             continue
         note = _flow(notes.get((model.__name__, name), ""))
-        rows.append(f"| `{name}` | {_kind(model, name, field)} | {_default(field)} | {note} |\n")
+        rows.append(f"| `{name}` | {config.kind(model, name)} | {_default(field)} | {note} |\n")
     out += ["| key | value | default | |\n", "|---|---|---|---|\n", *rows]
     for name, table in tables:
         out += _table(f"{path}.{name}", table, notes)
@@ -102,49 +89,6 @@ def _attribute_docs() -> dict[tuple[str, str], str]:
             ):
                 found[node.name, one.target.id] = str(following.value.value)
     return found
-
-
-def _kind(model: type[config.Table], name: str, field: FieldInfo) -> str:
-    """The value in an editor's words, with its limits."""
-    written = inspect.get_annotations(model).get(name, "")
-    for alias, words in NAMED_TYPES.items():
-        if alias in str(written):
-            return f"list of {words}s" if "tuple" in str(written) else words
-    annotation = field.annotation
-    options = [part for part in get_args(annotation) if part is not types.NoneType]
-    if get_origin(annotation) is types.UnionType or get_origin(annotation) is typing.Union:
-        annotation = options[0]
-    if get_origin(annotation) is typing.Annotated:
-        annotation = get_args(annotation)[0]
-    if get_origin(annotation) is typing.Literal:
-        return " or ".join(f'`"{part}"`' for part in get_args(annotation))
-    if get_origin(annotation) is tuple:
-        return "list of texts"
-    names = {int: "whole number", float: "number", bool: "`true` or `false`", str: "text"}
-    names |= {config.Secret: "secret", ZoneInfo: "time zone"}
-    return names[annotation] + _limits(model, name)
-
-
-def _limits(model: type[config.Table], name: str) -> str:
-    schema = model.__pydantic_fields__[name]
-    found: dict[str, Any] = {}
-    for part in [*schema.metadata, *_nested_metadata(schema.annotation)]:
-        for limit in ("ge", "gt", "le", "lt", "pattern"):
-            if getattr(part, limit, None) is not None:
-                found[limit] = getattr(part, limit)
-    if "ge" in found and "le" in found:
-        return f", {found['ge']} to {found['le']}"
-    if "ge" in found:
-        return f", at least {found['ge']}"
-    return ", more than 0" if "gt" in found else ""
-
-
-def _nested_metadata(annotation: Any) -> list[Any]:
-    parts = []
-    for part in get_args(annotation):
-        for extra in get_args(part)[1:] if get_origin(part) is typing.Annotated else []:
-            parts += extra.metadata if isinstance(extra, FieldInfo) else [extra]
-    return parts
 
 
 def _default(field: FieldInfo) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from newsletter import resources
 from newsletter.config import Settings
-from newsletter.errors import CouldNotRun, Finding, Findings, Where
+from newsletter.errors import CouldNotRun, Findings
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from newsletter.delivery.outcome import Transport
     from newsletter.delivery.press import Press
     from newsletter.delivery.tempo import Tempo
+    from newsletter.flows.agreed import Agreed
     from newsletter.flows.foretell import Ground
     from newsletter.flows.parts import Parts
     from newsletter.schedule.witness import Witness
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from newsletter.subscribers.retention import Terms
     from newsletter.subscribers.rootkey import RootKey
     from newsletter.subscribers.vault import Vault
-    from newsletter.subscribers.wordings import Shown
 
 SQLITE = "sqlite:///"
 PATIENCE_SECONDS = 30.0
@@ -71,7 +71,6 @@ class House:
         self._key = key
         self.clock = clock
         self._complain = complain
-        self._registered: set[str] = set()
         self._told: set[str] = set()
 
     def __enter__(self) -> House:
@@ -276,6 +275,13 @@ class House:
 
         return Office(self.store, self.vault, self.journal, Letterhead.of(self.settings).domain)
 
+    @cached_property
+    def agreed(self) -> Agreed:
+        """What people agree to."""
+        from newsletter.flows.agreed import Agreed
+
+        return Agreed(self.settings, self.clock, lambda: self.store)
+
     def press(self) -> Press:
         from newsletter.delivery.press import Press
 
@@ -317,7 +323,7 @@ class House:
                 store=self.store,
                 vault=self.vault,
                 journal=self.journal,
-                wordings=self.known_wordings,
+                wordings=self.agreed.known,
                 next_issue=self.next_issue,
                 clock=self.clock,
                 templates=tuple(resources.templates("web", settings.root)),
@@ -379,52 +385,3 @@ class House:
             last = newest(tx)
         gone = last is not None and last.period >= str(month)
         return due if due > moment and not gone else period.due(self.settings, month.following())
-
-    def known_wordings(self) -> tuple[Shown, ...]:
-        """The wordings on the disk, each kept in the store before a form may show it."""
-        from newsletter.subscribers import wordings
-
-        found = self.wordings()
-        fresh = {each.hash for each in found} - self._registered
-        if fresh:
-            with self.store.write() as tx:
-                wordings.register(tx, found, self.clock())
-            self._registered |= fresh
-        return found
-
-    def wordings(self) -> tuple[Shown, ...]:
-        """Every consent wording of content/consent as it is on the disk now, oldest first in each language.
-
-        Raises:
-            Findings: a file cannot be read.
-        """
-        from newsletter.content import wordings
-        from newsletter.subscribers.wordings import Shown
-
-        found, findings = wordings.read_all(self.settings.root, self.settings.publication.languages)
-        if findings:
-            raise Findings(findings)
-        return tuple(
-            Shown(each.hash, each.language, each.version, each.text)
-            for versions in found.values()
-            for each in versions
-        )
-
-    def wording(self, language: str) -> Shown:
-        """What people agree to in `language` today.
-
-        Raises:
-            CouldNotRun: NL142, there is none.
-        """
-        found = [wording for wording in self.wordings() if wording.language == language]
-        if not found:
-            folder = f"content/consent/{language}"
-            raise CouldNotRun(
-                Finding(
-                    "NL142",
-                    f"there is no consent wording in {language}",
-                    Where(folder),
-                    help=f"write the sentence that people agree to into {folder}/1.md",
-                )
-            )
-        return found[-1]

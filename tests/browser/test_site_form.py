@@ -84,6 +84,14 @@ def test_a_page_without_a_form_runs_no_script(page: Page, house: House) -> None:
     assert page.locator("script").count() == 0
 
 
+def test_a_page_of_another_origin_shows_the_sites_pictures(page: Page, house: House) -> None:
+    """A mail that is read in a browser is such a page, and its pictures lie here."""
+    (icon,) = (house.parts.site or Path()).glob("assets/icon.*.svg")
+    page.set_content(f'<img src="{house.parts.public_url}/assets/{icon.name}">')
+    picture = page.locator("img")
+    assert picture.evaluate("picture => picture.decode().then(() => picture.naturalWidth)") > 0
+
+
 def test_the_privacy_page_leads_to_the_form_that_asks_what_is_held(
     page: Page, house: House
 ) -> None:

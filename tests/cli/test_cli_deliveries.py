@@ -106,6 +106,17 @@ def test_the_evidence_of_a_doubt_is_shown_with_the_command_that_ends_it(
     assert "@example.org" not in ran.out.replace("letter.example.org", "") + ran.err
 
 
+def test_without_a_month_the_newest_is_listed_and_the_status_names_the_command(
+    sent: Sent, newsletter: Newsletter
+) -> None:
+    ran = newsletter("deliveries", "list", "--in-doubt")
+    assert ran.code == 3
+    assert ran.out == newsletter("deliveries", "list", sent.month, "--in-doubt").out
+    assert (
+        f"in doubt: newsletter deliveries list {sent.month} --in-doubt" in newsletter("status").err
+    )
+
+
 def test_addresses_are_shown_to_who_asks_and_has_the_key(
     sent: Sent, newsletter: Newsletter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

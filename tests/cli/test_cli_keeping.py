@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 import stat
@@ -61,6 +62,30 @@ def test_doctor_says_which_files_are_in_force(letter: Path, newsletter: Newslett
     assert str(letter / "subscribers" / "newsletter.db") in seen["database"]["says"]
     assert "opens them" in seen["readers"]["says"]
     assert "anna" not in json.dumps(seen)
+
+
+@pytest.mark.postgres
+def test_doctor_names_the_server_and_never_its_password(
+    letter: Path, newsletter: Newsletter, postgres_url: str
+) -> None:
+    address = re.sub("//[^/]*@", "//postgres:hunter2@", postgres_url)
+    assert "hunter2" in address
+    file = letter / "newsletter.toml"
+    file.write_text(f'{file.read_text("utf-8")}\n[store]\nurl = "{address}"\n', "utf-8")
+
+    says = _doctor(newsletter, "--offline")["database"]["says"]
+
+    assert says.startswith(f"PostgreSQL, {postgres_url.rpartition('/')[2].partition('?')[0]} at ")
+    assert "hunter2" not in says
+
+
+def test_doctor_tells_once_what_many_looks_found(letter: Path, newsletter: Newsletter) -> None:
+    (letter / "subscribers" / "newsletter.db").write_bytes(b"no database" * 1000)
+
+    ran = newsletter("doctor", "--offline")
+
+    assert ran.out.count("\nno  ") > 1
+    assert len(re.findall(r"(?m)^error\[", ran.err)) == 1
 
 
 def test_a_relay_that_answers_is_well(letter: Path, newsletter: Newsletter) -> None:
@@ -185,6 +210,27 @@ def test_a_list_is_backed_up_lost_and_restored(letter: Path, newsletter: Newslet
     assert (made.code, back.code) == (0, 0)
     assert anna["state"] == "pending"
     assert (ben["state"], list(ben["suppressed"])) == ("gone", ["erased"])
+
+
+@pytest.mark.postgres
+def test_a_list_moves_to_another_database_by_its_backup(
+    letter: Path, newsletter: Newsletter, postgres_url: str
+) -> None:
+    """As docs/running.md says it, for an empty database of PostgreSQL."""
+    recipient = newsletter("key", "new", "--backup", "../identity").out.strip()
+    with (letter / "newsletter.toml").open("a", encoding="utf-8") as file:
+        file.write(f'\n[backup]\nrecipients = ["{recipient}"]\n')
+    newsletter("subscribers", "add", "anna@example.org")
+    newsletter("backup", "../b.age")
+    with (letter / "newsletter.toml").open("a", encoding="utf-8") as file:
+        file.write(f'\n[store]\nurl = "{postgres_url}"\n')
+
+    back = newsletter("restore", "../b.age", "--identity", "../identity")
+    adopted = newsletter("doctor", "--adopt", "--offline")
+
+    assert (back.code, adopted.code) == (0, 0)
+    assert "PostgreSQL" in adopted.out
+    assert newsletter("subscribers", "show", "anna@example.org").code == 0
 
 
 @pytest.mark.parametrize("absent", ["b.age", "identity"])

@@ -132,6 +132,16 @@ def test_an_issue_that_was_not_opened_has_no_account(letter: Path, newsletter: N
     assert "error[NL450]" in newsletter("status", "2026-13").err
 
 
+def test_before_the_first_issue_there_is_nothing_to_list(
+    letter: Path, newsletter: Newsletter
+) -> None:
+    ran = newsletter("deliveries", "list")
+    assert ran.code == 2
+    assert "error[NL138]: no issue was opened yet" in ran.err
+    assert "error[NL144]" in newsletter("issue", "halt", "2026-12").err
+    assert not (letter / "subscribers" / "newsletter.db").exists()
+
+
 def test_a_state_nobody_is_ever_in_is_refused(letter: Path, newsletter: Newsletter) -> None:
     ran = newsletter("deliveries", "list", "2026-12", "--state", "acepted")
 
@@ -149,6 +159,7 @@ def test_a_list_nobody_believes_is_asked_by_mail(letter: Path, newsletter: Newsl
 
     assert "2 refused" in believed.err
     assert "2 asked by mail" in asked.err
+    assert "go out with `newsletter run`" in asked.err
     assert held["state"] == "pending"
 
 

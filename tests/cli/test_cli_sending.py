@@ -91,7 +91,10 @@ def test_words_of_the_sample_are_told_before_they_reach_a_reader(
     ran = newsletter("issue", "approve", "--by", "Editor", "--offline")
 
     assert ran.code == 0
-    assert "still says “Write here what you would say to a friend”" in ran.err
+    assert re.search(
+        r"still says “Write here what you would say to a friend”\n  --> content/issues/\S+/letter.en.md\n",
+        ran.err,
+    )
     assert "still says “A sample item, invented”" in ran.err
     assert "the article `mine` is as `newsletter new article` made it" in ran.err
 
@@ -238,12 +241,36 @@ def test_a_relay_that_is_off_marks_nothing_as_sent_and_a_halt_ends_it(
     assert off.code == 3
     assert "0 of 3 accepted" in off.err
     assert "nothing is marked as sent" in off.err
+    assert "`newsletter send` when it is typed again" in off.err
     assert f"newsletter send {month}" in off.err
     assert "3 readers will not get it" in halted.err
     assert "halted 3" in halted.out
     assert again.code == 0
     assert "nobody was sent anything now" in again.err
-    assert "error[NL465]" in newsletter("issue", "withdraw", month).err
+    withdrawn = newsletter("issue", "withdraw", month).err
+    assert "error[NL465]" in withdrawn
+    assert "was opened, and halted" in withdrawn
+    assert "issue halt" not in withdrawn
+
+
+def test_an_issue_is_halted_without_the_key_and_without_a_road(
+    readers: Callable[[int], str],
+    inbox: Inbox,
+    newsletter: Newsletter,
+    letter: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever has to stop it has no time to look for either."""
+    month = readers(3)
+    inbox.stop()
+    newsletter("send", month)
+    monkeypatch.delenv("NEWSLETTER_KEY_FILE")
+    _set(letter, 'host = "smtp.provider.net"')
+
+    halted = newsletter("issue", "halt", month)
+
+    assert halted.code == 0
+    assert "3 readers will not get it" in halted.err
 
 
 def test_what_is_not_in_doubt_cannot_be_resolved(
@@ -256,7 +283,8 @@ def test_what_is_not_in_doubt_cannot_be_resolved(
 
     assert ran.code == 2
     assert "error[NL137]" in ran.err
-    assert newsletter("deliveries", "list", month).out == ""
+    listed = newsletter("deliveries", "list", month)
+    assert (listed.out, listed.err) == ("", f"{month} has no other delivery than the 1 accepted\n")
     assert "accepted" in newsletter("deliveries", "list", month, "--state", "accepted").out
 
 
@@ -391,7 +419,11 @@ def test_a_test_mail_may_be_had_before_the_approval_and_says_when_it_was_not_tak
 
 
 def test_a_database_that_refuses_in_the_middle_is_told_with_where_readers_stand(
-    letter: Path, readers: Callable[[int], str], inbox: Inbox, newsletter: Newsletter
+    letter: Path,
+    readers: Callable[[int], str],
+    inbox: Inbox,
+    newsletter: Newsletter,
+    process: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
     month = readers(5)
     _set(letter, 'transport = "smtp"\nconnections = 1')
@@ -401,15 +433,15 @@ def test_a_database_that_refuses_in_the_middle_is_told_with_where_readers_stand(
             " AND (SELECT count(*) FROM deliveries WHERE state = 'accepted') >= 2"
             " BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
         )
-    ran = newsletter("send", "--early", month)
+    ran = process("send", "--early", month, cwd=letter)  # whose end forgets what it knew
     with closing(sqlite3.connect(letter / "subscribers" / "newsletter.db")) as database:
         database.execute("DROP TRIGGER full")
     again = newsletter("send", "--early", month)
 
-    assert ran.code == 2
-    assert "error[NL145]: the database refused: database or disk is full" in ran.err
-    assert f"{month}: 2 of 5 accepted, 0 in doubt, 3 not tried or waiting." in ran.err
-    assert f"go on with: newsletter send {month}" in ran.err
+    assert ran.returncode == 2
+    assert "error[NL145]: the database refused: database or disk is full" in ran.stderr
+    assert f"{month}: 2 of 5 accepted, 0 in doubt, 3 not tried or waiting." in ran.stderr
+    assert f"go on with: newsletter send {month}" in ran.stderr
     assert again.code == 3  # the mail whose outcome could not be kept is in doubt
     assert "accepted         4" in again.out
 

@@ -57,6 +57,23 @@ def test_help_answers_beside_a_broken_configuration(tmp_path: Path, process: Pro
     assert process("explain", "--help", cwd=tmp_path).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (["schedule", "--for", "27"], "--for: write a whole number, 1970 to 9998"),
+        (["build", "--jobs", "0"], "--jobs: write a whole number, 1 or more"),
+        (["schedule", "--for", "next"], "--for: write a whole number, 1970 to 9998"),
+    ],
+)
+def test_a_number_that_cannot_be_is_answered_with_what_can(
+    words: list[str], asked: str, newsletter: Newsletter
+) -> None:
+    ran = newsletter(*words)
+
+    assert ran.code == 2
+    assert f"error[NL122]: {asked}\n" in ran.err
+
+
 def test_version_is_the_packages(newsletter: Newsletter) -> None:
     assert newsletter("--version").out == f"newsletter {__version__}\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def test_a_fresh_publication_has_nothing_to_complain_about(
     ran = newsletter("check")
 
     assert (ran.code, ran.out) == (0, "")
-    assert "1 article published" in ran.err
+    assert ran.err == "nothing is wrong · 1 article published\n"
 
 
 def test_a_new_article_is_whole_and_published(letter: Path, newsletter: Newsletter) -> None:
@@ -296,6 +297,22 @@ def test_an_item_without_an_open_letter_is_refused(letter: Path, newsletter: New
         path.unlink()
 
     assert "error[NL131]" in newsletter("news", "pick", items[0]["id"], "--note", "x").err
+
+
+def test_an_approved_letter_is_opened_again_by_the_command_that_is_named(
+    letter: Path, newsletter: Newsletter
+) -> None:
+    """What an editor does who found a mistake after the approval."""
+    newsletter("issue", "approve", "--by", "Editor")
+
+    ran = newsletter("issue", "draft")
+
+    assert ran.code == 2
+    assert "the newest, is approved" in ran.err
+    command = re.search(r"`newsletter (issue withdraw \S+)`", ran.err)
+    assert command
+    assert newsletter(*command[1].split()).code == 0
+    assert newsletter("issue", "draft").code == 0
 
 
 def test_commands_work_from_a_folder_below(

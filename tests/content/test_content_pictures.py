@@ -76,6 +76,8 @@ def bomb(width: int, height: int) -> bytes:
         ("a.jpg", b"<svg/>", "no JPEG"),
         ("a.webp", b"RIFF\x08\0\0\0WEBPVP8 ", ""),
         ("a.gif", b"GIF89a\xff\xff\xff\xff", ""),
+        ("a.heic", b"x" * 2_000_000, "no kind of picture we show"),
+        ("a.pdf", b"%PDF-1.7", "no kind of picture we show"),
     ],
 )
 def test_a_photo_that_cannot_be_shown_is_told_where_it_is_shown(

@@ -160,6 +160,19 @@ def test_a_link_has_one_canonical_form(written: str, target: str) -> None:
     assert next(parse(f"[x]({written})").root.iter("a")).get("href") == target
 
 
+@pytest.mark.parametrize("written", ["b.en.md", "../articles/b.en.md", "articles/b.md"])
+def test_a_file_that_is_named_from_the_wrong_folder_is_told_the_form_for_every_folder(
+    written: str,
+) -> None:
+    """A letter lies two folders below content/, and its editor has seen how articles link."""
+    source = Source("content/issues/2026-12/letter.en.md", 4, "0" * 64)
+    read = prose.parse(f"[x]({written}#dose)", source=source, language="en")
+
+    (finding,) = read.findings
+    assert finding.code == "NL224"
+    assert "article:b#dose, or page:b#dose" in finding.help
+
+
 def test_plain_text_is_plain_everywhere_in_the_tree() -> None:
     read = parse(
         "AT&T &amp; &copy; \\*not\\* `a &lt; b` 1 < 2 [AT&amp;T](https://example.org/?a&amp;b)"

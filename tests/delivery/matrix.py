@@ -18,6 +18,8 @@ and the run is judged: copies by the relay, claims by the ledger.
               SIGCONT; a copy too many may come of it only where it was stopped
               between the last look at the clock and the write of the final dot
     power     every sender dies at once, and whatever was not flushed is lost
+    refused   the database refuses (no byte goes on the disk, or PostgreSQL's lines are
+              cut), the sender lives on and sends again; nobody is in doubt for it
 
 matrix_power.py says what `power` models and what it does not.
 """

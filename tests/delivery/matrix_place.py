@@ -206,9 +206,17 @@ class Run:
         with self.skew.open("r+b") as file:
             file.write(struct.pack("d", self.ahead))
 
+    @property
+    def has_struck(self) -> bool:
+        return self._at.exists()
+
     def struck(self) -> str:
         """What the event was at which the blow fell."""
-        return Path(f"{self.skew}-at").read_text("utf-8")
+        return self._at.read_text("utf-8")
+
+    @property
+    def _at(self) -> Path:
+        return Path(f"{self.skew}-at")
 
     def now(self) -> dt.datetime:
         return DUE + dt.timedelta(seconds=self.ahead)

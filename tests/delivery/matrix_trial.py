@@ -42,6 +42,7 @@ class Kind(StrEnum):
     FROZEN = "frozen"
     JUDGED = "judged"
     POWER = "power"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,7 @@ class Trial:
             Kind.FROZEN: self.stop,
             Kind.JUDGED: self.stop,
             Kind.POWER: self.power,
+            Kind.REFUSED: self.refused,
         }[self.plan.kind]()
         if self.leaving is not None:
             self.leaving.join(30)
@@ -234,6 +236,13 @@ class Trial:
         with self.store() as store, store.write() as tx:
             tx.execute(sa.update(senders).values(boot_id="the boot before"))
         self.bound = self.held()
+
+    def refused(self) -> None:
+        """The database refuses one of them, which lives on and sends again: it knows of everybody."""
+        first = self.run.start(at=self.events[0], refused=self.dice.choice((1, 10, 100, 1000)))
+        beside = [self.run.start() for _ in range(self.plan.senders - 1)]
+        self.insist(self.run.wait(first, *beside))
+        self.verdict.blows = int(self.run.has_struck)
 
     def held(self) -> int:
         """Rows that some sender has claimed or begun."""

@@ -10,14 +10,14 @@ import pytest
 import sqlalchemy as sa
 from delivery_house import LANE, PERIOD, House, approved
 
-from newsletter.delivery import ledger
+from newsletter.delivery import law, ledger
 from newsletter.delivery.ledger import AlreadySent, Job, Opened, Refused, whereabouts
 from newsletter.delivery.ledger.whereabouts import Whereabouts
 from newsletter.delivery.outcome import Kind, Outcome, Stage
 from newsletter.delivery.states import State
 from newsletter.errors import CouldNotRun
 from newsletter.schedule.witness import Witness, adopt
-from newsletter.store.tables import deliveries, issues, senders, subscribers
+from newsletter.store.tables import attempts, deliveries, issues, senders, subscribers
 from newsletter.subscribers import people
 
 ACCEPTED = Outcome(Kind.ACCEPTED, Stage.TERMINATOR, 250, "2.0.0", "queued")
@@ -442,6 +442,26 @@ def test_a_sender_s_own_late_answer_is_evidence(
     assert house.states() == {reader: state}
 
 
+@pytest.mark.parametrize("how", ["halted", "closed"])
+def test_a_late_no_leaves_nobody_waiting_in_an_issue_that_has_ended(house: House, how: str) -> None:
+    """Certainly not taken, and nobody is sent it any more: the sum of a closed issue has no "pending"."""
+    (reader,) = house.readers(1)
+    house.open()
+    (job,) = claim(house)
+    begin(house, job)
+    recover(house, None)
+    if how == "halted":
+        with house.store.write() as tx:
+            ledger.halt(tx, PERIOD, house.now)
+    else:
+        house.now = house.sum().closes_at
+    with house.store.write() as tx:
+        assert ledger.close(tx, PERIOD, house.now)
+    assert settle(house, job, LATER) is State.REJECTED
+    assert house.states() == {reader: "rejected"}
+    assert house.sum().pending == 0
+
+
 def test_a_late_answer_of_another_attempt_is_no_evidence(sqlite_house: House) -> None:
     house = sqlite_house
     import dataclasses
@@ -470,6 +490,49 @@ def test_a_late_answer_does_not_settle_the_attempt_of_another_sender(house: Hous
     assert settle(house, first, ACCEPTED, "slow") is None
     assert house.states() == {reader: "sending"}
     assert settle(house, second, NEVER, "next") is State.REJECTED
+
+
+def test_a_try_whose_commit_was_answered_by_a_cut_is_written_down_once(house: House) -> None:
+    """Nobody heard that it was kept, so it is told again; the audit must not take it for two mails."""
+    house.readers(1)
+    house.open()
+    (job,) = claim(house)
+    with house.store.write() as tx:
+        assert ledger.begin(tx, job, "me", house.now)
+    settle(house, job, LATER)
+    house.now += dt.timedelta(hours=1)
+    (again,) = claim(house)
+    with house.store.write() as tx:
+        assert ledger.begin(tx, again, "me", house.now)
+    assert settle(house, again, ACCEPTED) is State.ACCEPTED
+    assert settle(house, again, ACCEPTED) is None
+    with house.store.read() as tx:
+        found, findings = law.held(tx)
+        outcomes = list(tx.scalars(sa.select(attempts.c.outcome).order_by(attempts.c.id)))
+    assert outcomes == ["deferred", "accepted"]
+    assert found[PERIOD].copies == 1
+    assert findings == []
+
+
+def test_a_mail_that_was_taken_after_the_operator_sent_it_again_counts_as_a_second(
+    house: House,
+) -> None:
+    """A plain 250 at the first try is told, too, when its delivery has gone another way since."""
+    house.readers(1)
+    house.open()
+    (first,) = claim(house, "slow")
+    begin(house, first, "slow")
+    recover(house, None)
+    with house.store.write() as tx:
+        ledger.resolve(tx, PERIOD, first.id, State.QUEUED, house.now)
+    (second,) = claim(house, "next")
+    begin(house, second, "next")
+    assert settle(house, second, ACCEPTED, "next") is State.ACCEPTED
+    assert settle(house, first, ACCEPTED, "slow") is None
+    with house.store.read() as tx:
+        found, findings = law.held(tx)
+    assert found[PERIOD].copies == 2
+    assert [finding.code for finding in findings] == ["NL665"]
 
 
 def in_doubt(house: House) -> tuple[str, str]:

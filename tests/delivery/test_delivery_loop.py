@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import email
 import email.policy
+import errno
 import threading
 from collections import Counter
 from pathlib import Path
@@ -20,7 +21,7 @@ from newsletter.delivery.loop import Pace, Stop
 from newsletter.delivery.report import StopEvent
 from newsletter.delivery.states import State
 from newsletter.delivery.transports.outbox import OutboxTransport
-from newsletter.delivery.transports.smtp import Patience, Relay, SmtpTransport
+from newsletter.delivery.transports.smtp import Patience, Relay, SmtpConnection, SmtpTransport
 from newsletter.store.tables import attempts, senders
 from newsletter.subscribers.journal import Journal
 
@@ -512,3 +513,21 @@ def test_asked_a_second_time_the_loop_awaits_no_answer(sqlite_house: House) -> N
         report = sqlite_house.send(road, stop=stop, pace=pace)
     assert report.in_doubt
     assert report.seconds < 30
+
+
+def test_a_sender_that_cannot_open_its_lines_is_no_company_of_the_next(house: House) -> None:
+    """Its process lives on: nobody else would ever take its row in the ledger for a dead one's."""
+    house.readers(2)
+    house.open()
+    with relay() as server:
+
+        class Exhausted(SmtpTransport):
+            def connect(self) -> SmtpConnection:
+                raise OSError(errno.EMFILE, "Too many open files")
+
+        with pytest.raises(OSError, match="Too many"):
+            house.send(Exhausted(smtp(server).relay))
+        house.send(smtp(server))
+    with house.store.read() as tx:
+        assert tx.scalar(sa.select(sa.func.count()).select_from(senders)) == 0
+    assert house.sum().accepted == 2

@@ -9,9 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import make_url
 from tests.conftest import program
 
 from newsletter.cli import signals
+from newsletter.cli.app import run
 from newsletter.codes import entries
 from newsletter.delivery.ledger import Sum
 from newsletter.delivery.report import Pace
@@ -81,6 +84,33 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     if level is None:  # before systemd 250 it cannot be asked offline
         pytest.skip("this systemd-analyze judges running units only")
     assert float(level[1]) <= 2.0
+
+
+def test_libpq_knows_every_word_of_the_databases_addresses() -> None:
+    found = re.findall(r'url = "(postgresql:[^"]+)"', PAGE)
+
+    assert len(found) == 2
+    for address in found:
+        conninfo_to_dict(address)  # raises for a word it does not know
+        assert make_url(address).get_backend_name() == "postgresql"
+        assert make_url(address).password is None
+
+
+def test_the_commands_that_the_page_says_need_no_key_need_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [sentence] = re.findall(r"^(.*) need no key\.", PAGE, re.M)
+    commands = re.findall(r"`([a-z ]+)`", sentence)
+    assert len(commands) == 5
+    folder = str(tmp_path / "letter")
+    assert run(["init", folder, "--quiet"]) == 0
+    monkeypatch.delenv("NEWSLETTER_KEY_FILE", raising=False)
+    for command in commands:
+        period = ["2026-12"] if command == "issue halt" else []
+        run(["--root", folder, *command.split(), *period])
+        assert "NL501" not in capsys.readouterr().err, command
+    run(["--root", folder, "send"])
+    assert "NL501" in capsys.readouterr().err
 
 
 def test_every_verdict_and_every_key_of_the_status_is_told() -> None:

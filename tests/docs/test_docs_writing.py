@@ -11,7 +11,7 @@ import pytest
 from newsletter import config, content
 from newsletter.cli.app import run
 from newsletter.config import Settings
-from newsletter.content import letters
+from newsletter.content import corrections, letters
 from newsletter.content.outline import CARE, KINDS
 from newsletter.errors import Findings
 
@@ -27,6 +27,29 @@ def letter(tmp_path: Path) -> Settings:
     file = tmp_path / "letter" / "content" / "articles" / "watering-ferns.en.md"
     file.write_text(ARTICLE, "utf-8")
     return config.load(tmp_path / "letter")
+
+
+def test_the_correction_of_the_page_is_read_without_a_finding(letter: Settings) -> None:
+    [text] = re.findall(r"(?ms)^<!-- tested: correction -->\n```markdown\n(.*?)^```$", PAGE)
+    folder = letter.root / "content/issues/2026-12"
+    folder.mkdir(exist_ok=True)
+    (folder / "corrections.en.md").write_text(text, "utf-8")
+
+    made = corrections.load(letter, "2026-12")
+
+    assert made["en"].day == dt.date(2026, 12, 8)
+
+
+def test_the_letters_way_of_linking_is_taken(letter: Settings) -> None:
+    [file] = letter.root.glob("content/issues/*/letter.en.md")
+    links = re.findall(r"`(\[[a-z ]+\]\([a-z]+:[a-z-]+\))`", PAGE)
+    assert len(links) == 2
+    file.write_text(file.read_text("utf-8") + "\n" + " ".join(links) + "\n", "utf-8")
+
+    written = letters.gather(letter, file.parent.name)
+    content.load(letter, LATER, letters=[written])
+
+    assert written.findings == ()
 
 
 def _keys_known(findings: Findings) -> list[str]:

@@ -167,6 +167,16 @@ def test_a_choice_that_cannot_be_had_is_told(
     except Findings as error:
         findings = error.findings
     assert [(finding.code, finding.level.value) for finding in findings] == [(code, level)]
+    if "cels" in choice:
+        assert findings[0].help == "did you mean `cells`?"
+
+
+def test_a_picture_that_is_missing_is_told_once(publication: Make) -> None:
+    letter = kit.letter("en", kit.NEWS, "![A cell](images/none.svg)")
+    settings = publication({**kit.month(), LETTER: letter}, kit.TOML)
+    with pytest.raises(Findings) as caught:
+        compose(settings, kit.DECEMBER)
+    assert [finding.code for finding in caught.value.findings] == ["NL222"]
 
 
 @pytest.mark.parametrize(

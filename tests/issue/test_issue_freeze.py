@@ -138,7 +138,7 @@ def test_the_same_sources_give_the_same_bytes_elsewhere(settings: Settings) -> N
 def test_another_day_gives_the_same_contents(settings: Settings) -> None:
     first = approve(settings, kit.DECEMBER, "Editor", kit.NOW)
     before = frozen_bytes(settings)
-    withdraw(settings, kit.DECEMBER, lambda period: False)
+    withdraw(settings, kit.DECEMBER, lambda period: None)
     later = approve(settings, kit.DECEMBER, "Doctor", kit.NOW.replace(day=30))
     after = frozen_bytes(settings)
     assert before.pop("edition.toml") != after.pop("edition.toml")
@@ -233,19 +233,24 @@ def test_an_approver_who_left_no_longer_counts(settings: Settings) -> None:
 def test_withdrawing_takes_everything_back_but_the_letters(settings: Settings) -> None:
     before = set((settings.root / FOLDER).rglob("*"))
     approve(settings, kit.DECEMBER, "Editor", kit.NOW)
-    removed = withdraw(settings, kit.DECEMBER, lambda period: False)
+    removed = withdraw(settings, kit.DECEMBER, lambda period: None)
     assert len(removed) == 11
     assert set((settings.root / FOLDER).rglob("*")) == before
     with pytest.raises(Findings) as caught:
-        withdraw(settings, kit.DECEMBER, lambda period: False)
+        withdraw(settings, kit.DECEMBER, lambda period: None)
     assert codes(caught.value) == ["NL460"]
 
 
 def test_an_opened_issue_is_not_withdrawn(settings: Settings) -> None:
     approve(settings, kit.DECEMBER, "Editor", kit.NOW)
     with pytest.raises(Findings) as caught:
-        withdraw(settings, kit.DECEMBER, lambda period: str(period) == "2026-12")
+        withdraw(settings, kit.DECEMBER, lambda period: "open")
     assert codes(caught.value) == ["NL465"]
+    assert "issue halt 2026-12" in caught.value.findings[0].help
+    with pytest.raises(Findings) as caught:
+        withdraw(settings, kit.DECEMBER, lambda period: "closed")
+    assert codes(caught.value) == ["NL465"]
+    assert "2026-12/corrections." in caught.value.findings[0].help
     freeze.load(settings, "2026-12")
 
 

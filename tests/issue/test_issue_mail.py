@@ -189,6 +189,20 @@ def test_the_ways_out_stand_at_the_top_and_at_the_end(made: Draft) -> None:
         assert "Example street 1, 10115 Example" in each.text
 
 
+def test_a_letter_in_one_language_offers_no_other(publication: Make) -> None:
+    """The same link leads to what else a reader may do there."""
+    files = {
+        name: text for name, text in kit.month().items() if not re.search(r"\.(ru|de)\.", name)
+    }
+    files["content/topics.toml"] = '[cells]\nen = "Cells"\n'
+    settings = publication(files, kit.TOML.replace('["en", "ru", "de"]', '["en"]'))
+    (edition,) = compose(settings, kit.DECEMBER).editions
+    assert f'{kit.SITE}/preferences/{TOKEN_SLOT}" style=' in edition.html
+    assert "What we hold about you" in edition.html
+    assert "What we hold about you" in edition.text
+    assert "Change the language" not in edition.html + edition.text
+
+
 def test_the_preheader_is_hidden_without_pale_letters(made: Draft) -> None:
     for each in made.editions:
         found = re.search(r'<div class="preheader" style="([^"]*)">([^<]*)</div>', each.html)

@@ -6,6 +6,7 @@ the publication: database, witness and tally. Only the mirror stays.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -22,6 +23,7 @@ from living import Host, World, world
 from scripted_relay import Step
 
 from newsletter.errors import CouldNotRun
+from newsletter.flows import tick
 from newsletter.issue.period import Period
 
 SENDER = """
@@ -106,3 +108,38 @@ def test_a_copy_sends_nothing_while_its_sender_is_at_work(slow: World) -> None:
         assert sender.wait(60) == 0
     assert refused.value.findings[0].code == "NL702"
     assert sorted(Counter(slow.server.accepted).values()) == [1] * MORE
+
+
+def test_an_operator_adopts_no_copy_while_its_sender_is_at_work(slow: World) -> None:
+    """Whom that sender serves afterwards, the copy would not put in doubt."""
+    with copied_in_mid_send(slow, MORE) as (sender, copy):
+        os.kill(sender.pid, signal.SIGSTOP)
+        with pytest.raises(CouldNotRun) as refused:
+            copy.adopts()
+        sender.kill()
+        sender.wait()
+        copy.adopts()  # its lock has gone with it
+    assert refused.value.findings[0].code == "NL702"
+
+
+def test_of_two_copies_that_begin_together_one_sends(tmp_path: Path) -> None:
+    """Both are where the witness saw them, until one of the two has told it."""
+    refused: list[str] = []
+    with world(tmp_path, [Period(2026, 12)]) as place:
+        place.readers(5)
+        first = place.host()
+        first.down()
+        shutil.copytree(first.root, place.folder / "copy")
+        copy = Host("a", place, place.folder / "copy")
+
+        def the_other_begins(_url: str) -> bool:
+            with pytest.raises(CouldNotRun) as stopped:
+                first.ticks()
+            refused.extend(finding.code for finding in stopped.value.findings)
+            return True
+
+        parts = dataclasses.replace(copy.up().parts, readable=the_other_begins)
+        tick.tick(parts)
+        copy.down()
+        assert refused == ["NL702"]
+        assert sorted(Counter(place.server.accepted).values()) == [1] * 5

@@ -201,6 +201,18 @@ def test_a_dry_run_tells_what_a_send_is_refused_for_and_changes_nothing(
     assert code in refused(host, DECEMBER)
 
 
+def test_of_another_month_nothing_is_told_that_one_could_change_in_vain(here: World) -> None:
+    """The least gap could be lowered, and the next month's issue would still not go out in this one."""
+    host = here.host()
+    built(host)
+    host.world.now = DUE - dt.timedelta(days=2)
+    assert isinstance(send(host.up().parts, NOVEMBER), Sent)
+    host.world.now += dt.timedelta(hours=1)
+
+    assert refused(host, DECEMBER) == ["NL611"]
+    assert codes(foretell(host.up().ground, DECEMBER).findings) == ["NL611"]
+
+
 def test_a_dry_run_of_what_will_be_sent_finds_nothing(here: World) -> None:
     host = here.host()
     built(host)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -101,6 +102,24 @@ def test_a_line_that_the_server_cuts_is_told_and_not_used_again(server: Store) -
     again.commit([(PUT, ("fact1", "x"))])
     again.close()
     assert count(server) == 1
+
+
+def test_a_line_that_is_cut_as_it_is_taken_is_told_once_and_in_one_shape(
+    server: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Between the pool's look at it and the sender's first word."""
+
+    def cut(line: Any, *_: object) -> None:
+        with server.write() as tx:
+            tx.exec_driver_sql(f"SELECT pg_terminate_backend({line.info.backend_pid})")
+
+    with server.read() as tx:
+        engine = tx.engine
+    sa.event.listen(engine, "checkout", cut, once=True)
+    with pytest.raises(sa.exc.OperationalError):
+        server.courier()
+    assert not caplog.records
+    assert count(server) == 0
 
 
 def test_its_way_of_planning_stays_its_own(server: Store) -> None:

@@ -87,6 +87,11 @@ def test_a_row_with_evidence_becomes_a_reader(store: Store, vault: Vault, bring:
         ("a@example.org,en,,2026-10-01,paper", "which words"),
         ("a@example.org,en,I agree,,paper", "when"),
         ("a@example.org,en,I agree,2026-10-01,", "how"),
+        (
+            "a@example.org,en,,,",
+            "which words were agreed to (consent_wording or consent_text), nor"
+            " when consent was given (consented_at), nor how consent was given (method or source)",
+        ),
         ("a@example.org,en,I agree,2027-10-01,paper", "future"),
         ("a@example.org,en,I agree,yesterday,paper", "no date"),
         ("a@example.org,en,I agree,1900-01-01,paper", "no date"),

@@ -7,10 +7,11 @@ import json
 import logging
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from tests.web.house import NOW, Answer, House, form
+from tests.web.house import NOW, Answer, House, form, make_house
 
 from newsletter.store import tables
 from newsletter.subscribers import suppression
@@ -175,6 +176,16 @@ def test_who_leaves_first_can_still_see_and_erase_by_the_mailed_link(house: Hous
     assert "anna@example.org" in house.post(link(house), {"action": "show"}).text
     assert house.post(link(house), {"action": "erase"}).status == 200
     assert house.people() == []
+
+
+def test_where_there_is_one_language_none_is_chosen(tmp_path: Path) -> None:
+    for languages, asks in ((("en",), False), (("en", "ru", "de"), True)):
+        folder = tmp_path / languages[-1]
+        folder.mkdir()
+        for house in make_house(folder, None, languages=languages):
+            page = house.get(f"/preferences/{house.mail_token(house.reader('anna@example.org'))}")
+            assert ("In which language" in page.text) is asks
+            assert "What we hold about you" in page.text
 
 
 def test_one_mail_a_day_also_when_the_old_link_is_tidied_away(house: House) -> None:

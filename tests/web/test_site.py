@@ -64,6 +64,18 @@ def test_a_large_text_is_compressed_too(house: House, site: Path) -> None:
     assert house.get("/long.html").body == text
 
 
+def test_a_picture_may_be_shown_in_a_mail_that_is_read_in_a_browser(
+    house: House, site: Path
+) -> None:
+    """A web mail is a page of another origin; what is no picture stays ours alone."""
+    (site / "picture.png").write_bytes(b"\x89PNG")
+    (site / "large.png").write_bytes(bytes(500_000))
+    policy = "cross-origin-resource-policy"
+    assert house.get("/picture.png").header(policy) == "cross-origin"
+    assert house.get("/large.png").header(policy) == "cross-origin"
+    assert house.get("/articles/one/").header(policy) == "same-origin"
+
+
 def test_text_is_compressed_for_who_can_read_it(house: House) -> None:
     plain = house.get("/articles/one/")
     packed = house.get("/articles/one/", headers={"Accept-Encoding": "br, gzip"})

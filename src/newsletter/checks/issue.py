@@ -11,6 +11,7 @@ from newsletter.checks.placeholders import placeholders, stranded
 from newsletter.checks.reviews import overdue, pending
 from newsletter.checks.sameness import differences
 from newsletter.config import Settings
+from newsletter.content.model import Letter
 from newsletter.errors import Finding, Level
 from newsletter.issue.compose import Draft
 
@@ -31,10 +32,14 @@ def gates(
         *links.stale_news(draft.issue, settings.news.window_days),
         *(each for selection in draft.issue.selections for each in wording.inbox(selection.letter)),
         *_mails(settings, draft),
-        *wording.untouched(draft.editions, draft.articles),
+        *wording.untouched(draft.editions, draft.articles, _letters(draft)),
         *placeholders(settings, draft.editions, Level.WARNING),
         *stranded(settings, Level.WARNING),
     ]
+
+
+def _letters(draft: Draft) -> dict[str, Letter]:
+    return {each.language: each.letter for each in draft.issue.selections}
 
 
 def _mails(settings: Settings, draft: Draft) -> Iterator[Finding]:

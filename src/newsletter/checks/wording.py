@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from newsletter.content.model import Article, Letter
 from newsletter.errors import Finding, Level, Where
@@ -79,13 +79,19 @@ def left_behind(edition: Edition) -> list[Finding]:
     ]
 
 
-def untouched(editions: Iterable[Edition], articles: Iterable[Article]) -> Iterator[Finding]:
-    """NL475 (a warning) for words of `newsletter init` and `new article` that wait to be replaced."""
+def untouched(
+    editions: Iterable[Edition], articles: Iterable[Article], letters: Mapping[str, Letter]
+) -> Iterator[Finding]:
+    """NL475 (a warning) for words of `newsletter init` and `new article` that wait to be replaced.
+
+    `letters` by language: what an edition says beside its articles stands there.
+    """
     for edition in editions:
         for words in dict.fromkeys(_OURS.findall(" ".join(edition.text.split()))):
             yield Finding(
                 "NL475",
                 f"the {edition.language} edition still says “{words}”",
+                Where(letters[edition.language].source.path),
                 help="write your own words there",
                 level=Level.WARNING,
             )

@@ -46,6 +46,8 @@ def status(
         return
     for account in found:
         data(describe(account, settings.publication.time_zone))
+        if account.in_doubt:
+            desk.say(f"  in doubt: newsletter deliveries list {account.period} --in-doubt")
     if not found:
         desk.say("No issue was opened yet.")
     desk.say(f"now: {month['sentence']}")
@@ -134,6 +136,25 @@ def opened(ctx: typer.Context, text: str) -> Sum:
             )
         )
     return account
+
+
+def newest(ctx: typer.Context) -> Sum:
+    """The account of the newest issue that was opened.
+
+    Raises:
+        CouldNotRun: NL138, none was.
+    """
+    with desk_of(ctx).house() as house:
+        found = accounts(house)
+    if not found:
+        raise CouldNotRun(
+            Finding(
+                "NL138",
+                "no issue was opened yet: nobody was sent anything",
+                help="`newsletter send --dry-run` says what a send would do",
+            )
+        )
+    return found[-1]
 
 
 def describe(account: Sum, zone: dt.tzinfo) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from newsletter.cli.account import opened
+from newsletter.cli.account import newest, opened
 from newsletter.cli.desk import Desk, data, data_json, desk_of, examples, now
 from newsletter.cli.doubts import address_of, case_of, case_plain, evidence, over
 from newsletter.cli.lazy import group
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from newsletter.delivery.doubt import Case
-    from newsletter.delivery.ledger import Line
+    from newsletter.delivery.ledger import Line, Sum
     from newsletter.delivery.states import State
     from newsletter.wiring import House
 
@@ -41,14 +41,17 @@ PeriodArgument = Annotated[str, typer.Argument(metavar="PERIOD", help="as 2026-1
 @app.command(
     "list",
     epilog=examples(
-        "newsletter deliveries list 2026-12",
+        "newsletter deliveries list",
         "newsletter deliveries list 2026-12 --in-doubt",
         "newsletter deliveries list 2026-12 --state rejected --json",
     ),
 )
 def list_(
     ctx: typer.Context,
-    period: PeriodArgument,
+    period: Annotated[
+        str | None,
+        typer.Argument(metavar="PERIOD", help="as 2026-12; else the newest that was opened"),
+    ] = None,
     state: Annotated[
         list[str] | None,
         typer.Option("--state", metavar="STATE", help="one or more; else all but accepted"),
@@ -77,18 +80,18 @@ def list_(
         from newsletter.delivery.states import State
 
         wanted += [State.BOUNCED, State.COMPLAINED]
-    chosen = opened(ctx, period).period
+    account = opened(ctx, period) if period else newest(ctx)
     with desk.house() as house:
         if in_doubt:
-            _list_doubts(desk, house, chosen, limit, with_addresses, json)
+            _list_doubts(desk, house, account.period, limit, with_addresses, json)
         else:
-            _list_lines(desk, house, chosen, wanted, limit, with_addresses, json)
+            _list_lines(desk, house, account, wanted, limit, with_addresses, json)
 
 
 def _list_lines(
     desk: Desk,
     house: House,
-    period: str,
+    account: Sum,
     states: list[State],
     limit: int,
     with_addresses: bool,
@@ -99,13 +102,19 @@ def _list_lines(
 
     chosen = states or [each for each in State if each is not State.ACCEPTED]
     with house.store.read() as tx:
-        found = lines(tx, period, chosen, limit)
+        found = lines(tx, account.period, chosen, limit)
     whom = _addresses(house, [line.id for line in found]) if with_addresses else None
     if json:
         data_json([asdict(line) | address_of(whom, line.id) for line in found])
         return
     for line in found:
         data(_line(line) + (f"  {whom.get(line.id, 'erased')}" if whom is not None else ""))
+    if not found:
+        what = (
+            "such delivery" if states else f"other delivery than the {account.accepted:,} accepted"
+        )
+        desk.say(f"{account.period} has no {what}")
+        return
     many = "1 delivery" if len(found) == 1 else f"{len(found)} deliveries"
     desk.say(many + (f"; there may be more than --limit {limit}" if len(found) == limit else ""))
 

@@ -121,12 +121,19 @@ def _database(house: House) -> Seen:
     if _nobody(house):
         _insist_on_no_past(house)
         return Seen("database", f"{_where(house)}: made with the first reader")
-    name = f"{house.database}" if house.database else house.store.dialect
-    return Seen("database", name, tuple(health.check(house.store, house.database)))
+    return Seen("database", _where(house), tuple(health.check(house.store, house.database)))
 
 
 def _where(house: House) -> str:
-    return str(house.database or "the server's database")
+    """The file, or the server and the database's name there; the address may hold a password."""
+    if house.database:
+        return str(house.database)
+    from sqlalchemy import make_url
+
+    url = make_url(house.settings.store.url)
+    server = url.query.get("host") or url.host or "its socket"
+    port = f":{url.port}" if url.port else ""
+    return f"PostgreSQL, {url.database} at {server}{port}"
 
 
 def _insist_on_no_past(house: House) -> None:

@@ -190,11 +190,12 @@ def try_out(
         raise CouldNotRun(
             Finding(
                 "NL155",
-                f"{len(failed)} of {len(tried)} test mails were not taken",
+                f"of the test mails, {len(failed)} of {len(tried)} were not taken",
                 help="see [delivery.smtp] and `newsletter doctor`",
             )
         )
-    desk.say(f"{len(tried)} test mails of {chosen} are on their way to you; nothing counts as sent")
+    many = "1 test mail" if len(tried) == 1 else f"{len(tried)} test mails"
+    desk.say(f"{many} of {chosen} on the way to you; nothing counts as sent")
 
 
 @app.command(epilog=examples("newsletter issue key ../editor.key"))
@@ -241,7 +242,8 @@ def withdraw(ctx: typer.Context, period: Newest = None) -> None:
     settings = desk.settings()
     chosen = months.named_or_newest(settings, period)
     with desk.house() as house:
-        removed = take_back(settings, chosen, lambda month: house.account(str(month)) is not None)
+        account = house.account(str(chosen))
+        removed = take_back(settings, chosen, lambda _: account.state if account else None)
     desk.say(f"{chosen} is not approved any more; {len(removed)} frozen files removed")
 
 
@@ -258,7 +260,7 @@ def halt(
     desk = desk_of(ctx)
     chosen = read(period)
     with desk.house() as house:
-        done = stop(house.parts, chosen, now())
+        done = stop(house, chosen, now()) if house.is_begun else None
     if done is None:
         raise CouldNotRun(
             Finding(
@@ -275,8 +277,9 @@ def _say_editions(desk: Desk, editions: Sequence[EditionFacts]) -> None:
     for each in editions:
         left = f", {each.untranslated} not translated" if each.untranslated else ""
         size = f"{each.html_bytes / 1000:,.0f} kB"
+        stories = f"{each.stories} article{'' if each.stories == 1 else 's'}"
         desk.say(
-            f"  {each.language}: “{each.subject}” · {each.stories} articles{left}, {each.news} news · {size}"
+            f"  {each.language}: “{each.subject}” · {stories}{left}, {each.news} news · {size}"
         )
 
 

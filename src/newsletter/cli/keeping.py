@@ -92,7 +92,7 @@ def doctor(
         if adopt:
             desk.say(f"adopted; {health.adopt(house):,} who were waiting are in doubt now")
         seen = list(health.look(house, relay=not offline))
-    wrong = [finding for each in seen for finding in each.findings]
+    wrong = list(dict.fromkeys(finding for each in seen for finding in each.findings))
     if json:
         data_json([asdict(each) for each in seen])
     else:

@@ -24,7 +24,11 @@ def letters(settings: Settings) -> list[Path]:
 
 def open_letters(settings: Settings) -> list[Path]:
     """Every letter of every issue that is not frozen."""
-    return [path for path in letters(settings) if not (path.parent / MANIFEST).exists()]
+    return [path for path in letters(settings) if not _frozen(path)]
+
+
+def _frozen(letter: Path) -> bool:
+    return (letter.parent / MANIFEST).exists()
 
 
 def named_or_open(settings: Settings, text: str | None) -> Period:
@@ -33,7 +37,19 @@ def named_or_open(settings: Settings, text: str | None) -> Period:
     Raises:
         CouldNotRun: NL450 no month; NL131 there is no open letter.
     """
-    return _named_or(text, open_letters(settings))
+    written = letters(settings)
+    unfrozen = [path for path in written if not _frozen(path)]
+    if text or unfrozen or not written:
+        return _named_or(text, unfrozen)
+    month = written[-1].parent.name
+    raise CouldNotRun(
+        Finding(
+            "NL131",
+            f"there is no open letter: {month}, the newest, is approved",
+            help=f"`newsletter issue withdraw {month}` takes the approval back while nobody was sent it;"
+            " `newsletter new issue` writes the next letter",
+        )
+    )
 
 
 def named_or_newest(settings: Settings, text: str | None) -> Period:

@@ -35,7 +35,9 @@ def fetch(
         data(f"{health.feed.id}  {health.state}  {health.items} items  {health.problem}".rstrip())
     failed = sum(health.state is State.FAILED for health in found)
     desk.say(
-        f"{len(found)} feeds, {failed} failed" if found else "content/feeds.toml names no feed"
+        f"{len(found)} feed{'' if len(found) == 1 else 's'}, {failed} failed"
+        if found
+        else "content/feeds.toml names no feed"
     )
     desk.say("next: newsletter news list")
 

@@ -92,6 +92,8 @@ def import_(
         desk.complain(report.findings, told)
     else:
         desk.say(told)
+    if reconfirm and report.imported and not dry_run:
+        desk.say("the mails with the link go out with `newsletter run`")
     if report.refused:
         raise typer.Exit(1)
 
@@ -101,7 +103,7 @@ def _asking(house: House) -> Reconfirm:
     from newsletter.delivery import notices
     from newsletter.subscribers.importing import Reconfirm
 
-    house.known_wordings()
+    house.agreed.known()
     languages = house.settings.publication.languages
 
     def enqueue(tx: Connection, asked: Asked, language: str) -> None:
@@ -116,7 +118,7 @@ def _asking(house: House) -> Reconfirm:
                 now(),
             )
 
-    return Reconfirm({tag: house.wording(tag).hash for tag in languages}, enqueue)
+    return Reconfirm({tag: house.agreed.today(tag).hash for tag in languages}, enqueue)
 
 
 @app.command(epilog=examples("newsletter subscribers export ../readers.csv"))
@@ -170,7 +172,7 @@ def add(
     who = read_address(address)
     with desk.house() as house:
         house.vault  # noqa: B018 - the key is asked for before anything is done
-        asked = ask(house.store, house.vault, who, house.wording(tag), now())
+        asked = ask(house.store, house.vault, who, house.agreed.today(tag), now())
     desk.say(
         "asked; the mail with the link goes out with `newsletter run`"
         if asked

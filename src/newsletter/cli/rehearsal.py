@@ -125,7 +125,7 @@ def _people(house: House, now: dt.datetime) -> None:
     for tag in house.settings.publication.languages:
         who = address.read(f"reader-{tag.lower()}@example.org")
         assert isinstance(who, address.Address)
-        wording = house.wording(tag)
+        wording = house.agreed.today(tag)
         with house.store.write() as tx:
             wordings.register(tx, [wording], earlier)
             asked = people.ask(tx, vault, who, tag, wording.hash, earlier)

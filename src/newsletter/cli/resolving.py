@@ -44,7 +44,9 @@ def _ask(question: str, *, yes: bool) -> None:
         raise CouldNotRun(
             Finding("NL669", "nothing was changed", help="the delivery stays in doubt")
         )
-    raise CouldNotRun(Finding("NL669", question, help="say it with --yes"))
+    raise CouldNotRun(
+        Finding("NL669", f"nobody is here to answer: {question}", help="say it with --yes")
+    )
 
 
 def by_word(

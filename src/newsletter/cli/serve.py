@@ -376,15 +376,16 @@ def _post_notices(house: House, press: Press, asked: threading.Event) -> str | N
         if not ledger.waiting(tx, ledger.NOTICES, house.clock()):
             return None
     # A copy, or what was put back, would send a second time what the true one sent.
-    house.witness.follow(house.store)
-    report = loop.send(
-        house.store,
-        press,
-        house.transport,
-        [ledger.NOTICES],
-        pace=house.pace,
-        clock=house.clock,
-        stop=asked,
-        tempo=house.tempo,
-    )
+    with ledger.helm.held(house.store):
+        house.witness.follow(house.store)
+        report = loop.send(
+            house.store,
+            press,
+            house.transport,
+            [ledger.NOTICES],
+            pace=house.pace,
+            clock=house.clock,
+            stop=asked,
+            tempo=house.tempo,
+        )
     return report.said

@@ -73,7 +73,16 @@ def _said(error: typer.TyperException, path: str) -> str:
     if type(error).__name__ == "MissingParameter" and name:
         return f"`{path}` needs {name}"
     what = " ".join(error.message.split()).removeprefix("Value error, ").rstrip(".")
+    if what.startswith("Input should be"):
+        what = _number(getattr(param, "min", None), getattr(param, "max", None))
     return f"{name}: {what}" if name else what[:1].lower() + what[1:]
+
+
+def _number(least: int | None, most: int | None) -> str:
+    """What to write where a number is wanted; the parser speaks of its own types."""
+    if least is None:
+        return "write a whole number"
+    return f"write a whole number, {least} {'or more' if most is None else f'to {most}'}"
 
 
 def _example(ctx: typer.Context | None) -> str:

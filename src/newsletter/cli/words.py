@@ -66,7 +66,7 @@ def check(
     if any(finding.level is Level.ERROR for finding in shown):
         raise typer.Exit(1)
     if catalogue:
-        desk.say(tally(catalogue))
+        desk.say(tally(catalogue) if found else f"nothing is wrong · {tally(catalogue)}")
 
 
 @app.command(

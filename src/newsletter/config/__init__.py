@@ -4,6 +4,7 @@ Unknown keys are errors with a place and a suggestion; secrets are names
 (`env:NAME`, `file:PATH`) until the moment they are used, and print as stars.
 """
 
+from newsletter.config.kinds import kind
 from newsletter.config.reading import known_keys, load
 from newsletter.config.tables import (
     Delivery,
@@ -37,6 +38,7 @@ __all__ = [
     "Smtp",
     "Store",
     "Table",
+    "kind",
     "known_keys",
     "load",
 ]

@@ -16,11 +16,16 @@ from newsletter.config.values import (
     Bind,
     CalendarDay,
     DayRule,
+    HeloName,
+    HostName,
     HttpUrl,
     LanguageTag,
+    ListId,
     Mailbox,
     OneLine,
     SecretField,
+    ServerName,
+    TimeOfDay,
     Zone,
     different,
 )
@@ -55,7 +60,7 @@ class Sender(Table):
     address: Mailbox
     reply_to: Mailbox | None = None
     postal_address: OneLine
-    list_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$", max_length=255)]
+    list_id: ListId
     """RFC 2919: stable for the life of the list."""
     bounce_domain: str | None = None
     """Domain of the return path `b+TOKEN@...`, where TOKEN names the mail that comes back (VERP). A domain of its own
@@ -69,7 +74,7 @@ class Month(Table):
     day: DayRule = 1
     """`1` to `28`, `"last"`, or an ordinal and a weekday: `"first tuesday"`, `"fourth friday"`, `"last monday"`.
     An early day is kinder: what a mail server puts off is tried again for five days, but not beyond the month."""
-    time: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "09:00"
+    time: TimeOfDay = "09:00"
     """On the publication's clock. Where the clock skips this time in spring: the first moment after the skip;
     where it comes twice in autumn: the first."""
     catch_up_days: Annotated[int, Field(ge=0, le=27)] = 6
@@ -90,6 +95,7 @@ class Store(Table):
     """Where people's data lies. Relative paths are below the publication."""
 
     url: str = "sqlite:///subscribers/newsletter.db"
+    """A file of SQLite, or a PostgreSQL server, without its password: docs/running.md."""
     witness: str = "subscribers/witness.json"
     """How far sending had come; not in the backup, so that a restored database is noticed."""
     mirror: str | None = None
@@ -121,9 +127,7 @@ class Smtp(Table):
     """The mail server that takes the letters. Best is one on this machine: it answers at once, keeps what it took,
     and tries on where a reader's host is away; docs/smtp.md shows Postfix."""
 
-    host: Annotated[
-        str, Field(pattern=r"^(unix:/[^\x00-\x1f]{1,100}|[^\s:/@]{1,255}|\[?[0-9a-fA-F:.]+\]?)$")
-    ] = "127.0.0.1"
+    host: HostName = "127.0.0.1"
     """A name, an address, or a socket in the file system: `unix:/var/spool/postfix/public/newsletter`."""
     port: Annotated[int, Field(ge=1, le=MOST_PORT)] = 25
     """25 on this machine, 465 with `tls`, 587 with `starttls`. Not looked at for a socket."""
@@ -133,7 +137,7 @@ class Smtp(Table):
     certificate must verify. A socket in the file system needs none."""
     ca_file: str | None = None
     """PEM file of the authority behind the server's certificate; None: those that the system trusts."""
-    helo: Annotated[str, Field(pattern=r"^[A-Za-z0-9.\[\]:-]{1,255}$")] | None = None
+    helo: HeloName | None = None
     """The name this machine greets with; None: the domain of the sender's address."""
     user: str | None = None
     password: SecretField | None = None
@@ -191,7 +195,7 @@ class Imap(Table):
     """A folder that reports come back to, best one of its own: whatever in it is no report is flagged. Without `host`
     none is read."""
 
-    host: Annotated[str, Field(pattern=r"^[^\s/@]{1,255}$")] | None = None
+    host: ServerName | None = None
     """One that is not this machine sees readers' addresses, so it must stand under [processors]."""
     port: Annotated[int, Field(ge=1, le=MOST_PORT)] = 993
     security: Literal["tls", "starttls", "none"] = "tls"

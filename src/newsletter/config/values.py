@@ -168,6 +168,13 @@ OneLine = Annotated[
     Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
     AfterValidator(_visible),
 ]
+TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+ListId = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$", max_length=255)]
+HostName = Annotated[
+    str, Field(pattern=r"^(unix:/[^\x00-\x1f]{1,100}|[^\s:/@]{1,255}|\[?[0-9a-fA-F:.]+\]?)$")
+]
+ServerName = Annotated[str, Field(pattern=r"^[^\s/@]{1,255}$")]
+HeloName = Annotated[str, Field(pattern=r"^[A-Za-z0-9.\[\]:-]{1,255}$")]
 Bind = Annotated[
     str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$"), AfterValidator(_bindable)
 ]

@@ -91,22 +91,19 @@ def read(root: Path, path: str) -> tuple[Drawn | None, list[Finding]]:
             Finding("NL222", f"there is no picture {name}", None, "", _nearest(root, path))
         ]
     photo = file.suffix.lower() in _RASTER
+    if not photo and file.suffix.lower() != ".svg":
+        # Told at the line that shows it, and before its size is: a photo of a phone is large.
+        what = f"{name} is no kind of picture we show"
+        return None, [
+            Finding("NL228", what, None, "", "save it as SVG, PNG, JPEG, WebP, GIF or AVIF")
+        ]
     data = source.read_bytes(root, file, most=photos.MOST_BYTES if photo else source.MAX_FILE)
     if isinstance(data, Finding):
         return None, [data]
     digest = hashlib.sha256(data).hexdigest()
     if file.suffix.lower() == ".svg":
         return _drawing(name, path, data, digest)
-    if photo:
-        return _photo(root, path, data, digest)
-    return None, [
-        Finding(
-            "NL228",
-            f"{name} is no kind of picture we show",
-            Where(name),
-            help="SVG, PNG, JPEG, WebP, GIF or AVIF",
-        )
-    ]
+    return _photo(root, path, data, digest)
 
 
 def _nearest(root: Path, path: str) -> str:

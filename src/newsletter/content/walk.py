@@ -110,7 +110,7 @@ class Walk:
                 f"this link leads nowhere: {written or '(empty)'}",
                 [f"({written}", written],
                 "not an address we know",
-                "write https://..., a file of content/ such as other-article.en.md, or #heading",
+                _address(written),
             )
             del link.attrib["href"]
             return
@@ -244,3 +244,15 @@ def _own_anchor(heading: ET.Element) -> None:
         heading[-1].tail = text[: found.start()]
     else:
         heading.text = text[: found.start()]
+
+
+_FILE = re.compile(r"(?:.*/)?([a-z0-9-]+)(?:\.[A-Za-z-]+)?\.md(#.*)?")
+
+
+def _address(written: str) -> str:
+    """What to write in the place of an address that cannot be one; a letter lies in another folder than articles."""
+    file = _FILE.fullmatch(written.strip())
+    if file:
+        name = f"{file[1]}{file[2] or ''}"
+        return f"write article:{name}, or page:{name} for a page; that holds in every folder"
+    return "write https://..., a file of content/ such as other-article.en.md, or #heading"

@@ -83,12 +83,11 @@ class Desk:
 
     def go(self) -> Report:
         self.turns = ledger.Turns(self.store, self.sender)
-        with self.store.write() as tx:
-            ledger.settle_and_recover(tx, self.clock())
-            ledger.register(tx, self.sender, whereabouts.here(), self.clock())
-            self.total = sum(ledger.waiting(tx, lane, self.clock()) for lane in self.lanes)
-            tally = ledger.tally.path_of(tx, self.sender), ledger.tally.mirrored(tx, self.sender)
-        self.tally = Tally(*tally)
+        try:
+            self._sign_on()
+        except BaseException:
+            ledger.owe(self.sender, [])  # it may stand there: a commit is kept whose answer is lost
+            raise
         wanted = min(self.pace.connections, self.total)
         self.tempo = self.tempo if self.issue else self.tempo.others
         self.company = Company(self.store, self.sender, self.tempo)
@@ -96,7 +95,11 @@ class Desk:
             self._join()
         number = self.tempo.sit(wanted, issue=self.issue)
         try:
-            self.calls = Lines(self.transport, number, self.halt, self.pace.retries)
+            try:
+                self.calls = Lines(self.transport, number, self.halt, self.pace.retries)
+            except BaseException:
+                self._abandon([])
+                raise
             try:
                 self._work()
             finally:
@@ -104,6 +107,14 @@ class Desk:
         finally:
             self.tempo.rise(number, issue=self.issue)
         return self._report()
+
+    def _sign_on(self) -> None:
+        with self.store.write() as tx:
+            ledger.settle_and_recover(tx, self.clock())
+            ledger.register(tx, self.sender, whereabouts.here(), self.clock())
+            self.total = sum(ledger.waiting(tx, lane, self.clock()) for lane in self.lanes)
+            tally = ledger.tally.path_of(tx, self.sender), ledger.tally.mirrored(tx, self.sender)
+        self.tally = Tally(*tally)
 
     def _join(self) -> None:
         """Take a part of the limits beside others that send from this ledger."""

@@ -131,7 +131,7 @@ def _import(stage: Stage) -> None:
     file = stage.scratch.root.parent / "readers.csv"
     spoken = _settings(stage).publication.languages
     with House(_settings(stage), environ=stage.environment) as house:
-        wordings = {tag: house.wording(tag).text for tag in spoken}
+        wordings = {tag: house.agreed.today(tag).text for tag in spoken}
     with file.open("w", newline="", encoding="utf-8") as opened:
         rows = csv.writer(opened)
         rows.writerow(["address", "language", "consent_text", "consented_at", "source"])

@@ -9,15 +9,15 @@ from newsletter.content import urls
 from newsletter.delivery import feedback, ledger, notices
 from newsletter.delivery.ledger import Sum
 from newsletter.flows.open import witness_of
-from newsletter.flows.parts import Parts
+from newsletter.flows.parts import Books, Parts
 from newsletter.flows.telling import tell
 from newsletter.issue.period import Period
 
 
-def close(parts: Parts, period: str, now: dt.datetime) -> Sum:
+def close(books: Books, period: str, now: dt.datetime) -> Sum:
     """The account of `period` after whatever could be ended at `now` was ended."""
-    settings = parts.settings
-    with parts.store.write() as tx:
+    settings = books.settings
+    with books.store.write() as tx:
         ledger.expire(tx, now)
         if ledger.close(tx, period, now):
             feedback.weigh_rejected(tx, period, now)
@@ -26,8 +26,8 @@ def close(parts: Parts, period: str, now: dt.datetime) -> Sum:
         if account.in_doubt and not account.pending and settings.month.notify:
             language = settings.publication.languages[0]
             notices.tell(tx, notices.Word.IN_DOUBT, period, language, now)
-    tell(settings, parts.store, now, parts.complain, also=[period])
-    witness_of(parts).record(parts.store, now)
+    tell(settings, books.store, now, books.complain, also=[period])
+    witness_of(books).record(books.store, now)
     return account
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from newsletter.delivery import ledger
 from newsletter.delivery.ledger import Sum
 from newsletter.flows.close import close
-from newsletter.flows.parts import Parts
+from newsletter.flows.parts import Books
 from newsletter.issue.period import Period
 
 
@@ -20,10 +20,10 @@ class Halted:
     account: Sum
 
 
-def halt(parts: Parts, period: Period, now: dt.datetime) -> Halted | None:
+def halt(books: Books, period: Period, now: dt.datetime) -> Halted | None:
     """Halt the issue of `period`; None when it is not open."""
-    with parts.store.write() as tx:
+    with books.store.write() as tx:
         spared = ledger.halt(tx, str(period), now)
     if spared is None:
         return None
-    return Halted(spared, close(parts, str(period), now))
+    return Halted(spared, close(books, str(period), now))

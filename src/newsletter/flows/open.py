@@ -18,7 +18,7 @@ from newsletter.delivery.headers import Letterhead
 from newsletter.delivery.ledger import AlreadySent, Opened, Refused
 from newsletter.errors import Findings
 from newsletter.flows import signing
-from newsletter.flows.parts import Parts
+from newsletter.flows.parts import Books, Parts
 from newsletter.flows.telling import tell
 from newsletter.issue import period as calendar
 from newsletter.issue.edition import ApprovedIssue
@@ -27,8 +27,8 @@ from newsletter.schedule import month
 from newsletter.schedule.witness import Witness
 
 
-def witness_of(parts: Parts) -> Witness:
-    return Witness(parts.settings.path(parts.settings.store.witness), parts.mirror)
+def witness_of(books: Books) -> Witness:
+    return Witness(books.settings.path(books.settings.store.witness), books.mirror)
 
 
 def open_issue(
@@ -78,10 +78,17 @@ def rules_of(settings: Settings, floor: str | None) -> ledger.Rules:
 def not_yet(
     settings: Settings, last: month.Last | None, period: Period, now: dt.datetime, *, early: bool
 ) -> Iterator[Refused]:
-    """NL701 before it is due, NL613 within the least gap after `last`, the last issue that is known."""
+    """NL611 of another month; NL701 before it is due, NL613 within the least gap after `last`, the last issue known.
+
+    Of another month nothing else is told: no setting and no approval would change it.
+    """
     schedule = month.Rules(settings.month, settings.publication.time_zone)
-    this_month = calendar.at(now, schedule.zone) == period
-    if this_month and not early and now < schedule.due(period):
+    if calendar.at(now, schedule.zone) != period:
+        other = ledger.refusal(None, str(period), rules_of(settings, None), now)
+        if other:
+            yield other
+        return
+    if not early and now < schedule.due(period):
         yield Refused(
             "NL701",
             f"{period} is due on {schedule.local(schedule.due(period))}, so nothing was sent",

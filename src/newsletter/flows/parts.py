@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from newsletter.config import Settings
 from newsletter.delivery.outcome import Transport
@@ -13,6 +14,22 @@ from newsletter.delivery.tempo import Tempo
 from newsletter.store import Store
 from newsletter.subscribers.journal import Journal
 from newsletter.subscribers.vault import Vault
+
+
+class Books(Protocol):
+    """What ending an issue needs, and no more: neither the key nor the road. `Parts` are it, and `wiring.House`.
+
+    An issue that must not go on is halted by whoever is there, whatever else is missing.
+    """
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def mirror(self) -> Path | None: ...
+    @property
+    def complain(self) -> Callable[[Exception], None]: ...
 
 
 def silent(trouble: Exception) -> None:

@@ -62,8 +62,21 @@ def send(
 
     Raises:
         Findings: it is not approved, or a byte of it changed.
-        CouldNotRun: the database is behind its witness, or has none.
+        CouldNotRun: the database is behind its witness, or has none; another copy of it
+            is being sent from.
     """
+    with ledger.helm.held(parts.store):
+        return _send(parts, period, early=early, stop=stop, progress=progress)
+
+
+def _send(
+    parts: Parts,
+    period: Period,
+    *,
+    early: bool,
+    stop: threading.Event | None,
+    progress: Progress | None,
+) -> Sent | Refused:
     parts.catch_up()
     opening = open_issue(parts, period, parts.clock(), early=early)
     if isinstance(opening, Refused):

@@ -125,17 +125,18 @@ def _go_on_with_what_is_open(
         restored = was_restored(tx)
     if not open_now and not restored:
         return None
-    witness_of(parts).insist(parts.store, parts.clock())
-    went = [
-        _go_on_with(
-            parts,
-            AlreadySent(row.period, row.opened_at, True, row.state),
-            recovered,
-            stop,
-            progress,
-        )
-        for row in open_now
-    ]
+    with ledger.helm.held(parts.store):
+        witness_of(parts).insist(parts.store, parts.clock())
+        went = [
+            _go_on_with(
+                parts,
+                AlreadySent(row.period, row.opened_at, True, row.state),
+                recovered,
+                stop,
+                progress,
+            )
+            for row in open_now
+        ]
     return next((sent for sent in went if sent.report), None)
 
 

@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from newsletter.content.model import Article, Letter, Pick
-from newsletter.errors import Finding, Level, Where
+from newsletter.errors import Finding, Level, Where, did_you_mean
 from newsletter.issue.manifest import FrozenArticle, FrozenChange, Manifest
 from newsletter.issue.period import Period
 
@@ -231,7 +231,8 @@ def _choices(
                         "NL451",
                         f"`{key}` names `{id_}`, which is not published at the due moment",
                         where,
-                        help="correct the id, or give the article an earlier date",
+                        help=did_you_mean(id_, published)
+                        or "correct the id, or give the article an earlier date",
                         level=Level.WARNING if key == "exclude" else Level.ERROR,
                     )
                 )

@@ -80,7 +80,7 @@ def compose(settings: Settings, period: Period, *, shelf: Shelf | None = None) -
     if any(finding.level is Level.ERROR for finding in findings):
         raise Findings(findings, f"Nothing was drafted for {period}.")
     pairs = [maker.edition(selection) for selection in issue.selections]
-    findings += maker.findings
+    findings += dict.fromkeys(maker.findings)  # mail and archive show the same pictures
     if any(finding.level is Level.ERROR for finding in findings):
         raise Findings(findings, f"Nothing was drafted for {period}.")
     editions = tuple(edition for _, edition in pairs)

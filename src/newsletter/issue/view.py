@@ -259,7 +259,9 @@ class _Speaker:
                 ),
             ),
             leave_long=_("Leave with one click"),
-            language_label=_("Change the language"),
+            language_label=_("Change the language")
+            if len(publication.languages) > 1
+            else _("What we hold about you"),
             language_url=preferences_url(self.settings.public_url),
             caution=_("This letter informs. It does not replace a doctor who knows you.")
             if health

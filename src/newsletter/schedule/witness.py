@@ -50,13 +50,6 @@ PATIENCE_SECONDS = 30
 """How long another sender of this host may hold a witness; it takes milliseconds."""
 
 
-ANOTHER_COPY = Finding(
-    "NL702",
-    "another copy of this database is being sent from at this moment, and is further than this one",
-    help="one of the two is a copy; nothing is sent from it while the other one is",
-)
-
-
 class Witness:
     """The file at `path` (0600), and its mirror in the folder `mirror`, named after the store."""
 
@@ -217,7 +210,7 @@ class Witness:
             raise CouldNotRun(_not_kept(self.mirror, error)) from error
         with store.read() as tx:
             if ledger.is_overtaken(tx, ledger.whereabouts.here(), told):
-                raise CouldNotRun(ANOTHER_COPY)
+                raise CouldNotRun(ledger.helm.ANOTHER_COPY)
 
     def standing(self, tx: Connection) -> Standing:
         """What `insist` would say, and nothing is written. Raises CouldNotRun: NL703."""
@@ -293,7 +286,16 @@ def adopt(store: Store, witness: Witness, now: dt.datetime) -> int:
 
     Everybody who was waiting may have been served by what the store forgot. A
     witness that cannot be read saw nothing.
+
+    Raises:
+        CouldNotRun: NL702, another copy is being sent from: whom it serves after
+            this, nobody would put in doubt.
     """
+    with ledger.helm.held(store):
+        return _adopt(store, witness, now)
+
+
+def _adopt(store: Store, witness: Witness, now: dt.datetime) -> int:
     with store.read() as tx:
         told = [_read_or_none(place) for place in witness.places(name(tx))]
     known = [seen for seen in told if seen is not None]

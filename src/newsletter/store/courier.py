@@ -13,10 +13,13 @@ from __future__ import annotations
 import itertools
 import select
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
+
+from newsletter.store.driver import told
 
 Statement = tuple[str, tuple[int | str | list[str], ...]]
 """SQL whose parameters are written `%s`, and their values in order; a list's are plain words."""
@@ -29,18 +32,27 @@ much as to run it; and a plan that is kept must not come from a moment when the 
 
 
 class Courier:
-    """For one thread. The connection goes back to its pool with `close`."""
+    """For one thread. The connection goes back to its pool with `close`.
+
+    Raises:
+        DBAPIError: the connection broke.
+    """
 
     def __init__(self, engine: Engine, lock: str) -> None:
         self._dialect = engine.dialect
         self._pooled = engine.raw_connection()
         driver: Any = self._pooled.dbapi_connection
         self._driver = driver
-        self._driver.autocommit = True
-        for setting, value in _PLANNING.items():
-            self._driver.execute(f"SET {setting} = {value}")
         self._before = (("BEGIN", ()), (lock, ()))
         self._prepared: dict[str, bytes] = {}
+        try:
+            with told(self._dialect):
+                self._driver.autocommit = True
+                for setting, value in _PLANNING.items():
+                    self._driver.execute(f"SET {setting} = {value}")
+        except DBAPIError:
+            self._pooled.invalidate()
+            raise
 
     def commit(
         self, statements: Sequence[Statement], meanwhile: Callable[[], None] = lambda: None
@@ -53,20 +65,19 @@ class Courier:
             DBAPIError: the database refused one of them, and nothing was changed; or
                 the connection broke, and nobody can say.
         """
-        refused = self._dialect.loaded_dbapi.Error
         try:
-            self._prepare(statements)
-            self._send([*self._before, *statements, ("COMMIT", ())])
-            try:
-                meanwhile()
-            finally:
-                results = self._receive()
-        except refused as error:
-            if not self._driver.closed:
-                self._driver.rollback()
-            raise DBAPIError.instance(
-                None, None, error, refused, hide_parameters=True, dialect=self._dialect
-            ) from error
+            with told(self._dialect):
+                self._prepare(statements)
+                self._send([*self._before, *statements, ("COMMIT", ())])
+                try:
+                    meanwhile()
+                finally:
+                    results = self._receive()
+        except DBAPIError:
+            with suppress(self._dialect.loaded_dbapi.Error):
+                if not self._driver.closed:
+                    self._driver.rollback()
+            raise
         return results[len(self._before) : -1]
 
     def _prepare(self, statements: Sequence[Statement]) -> None:

@@ -15,12 +15,23 @@ def driver(tx: Connection) -> Iterator[Any]:
     """The driver's own connection, inside `tx`.
 
     Raises:
-        DBAPIError: the database refused; in SQLAlchemy's own shape, like everywhere else.
+        DBAPIError: the database refused; as `told`.
     """
-    refused = tx.dialect.loaded_dbapi.Error
-    try:
+    with told(tx.dialect):
         yield tx.connection.dbapi_connection
+
+
+@contextmanager
+def told(dialect: Any, statement: str | None = None) -> Iterator[None]:
+    """The driver's refusals inside are raised in SQLAlchemy's own shape, like everybody's; without values.
+
+    Raises:
+        DBAPIError: the database refused.
+    """
+    refused = dialect.loaded_dbapi.Error
+    try:
+        yield
     except refused as error:
         raise DBAPIError.instance(
-            None, None, error, refused, hide_parameters=True, dialect=tx.dialect
+            statement, None, error, refused, hide_parameters=True, dialect=dialect
         ) from error

@@ -10,6 +10,7 @@ and no two writes are interleaved.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from sqlalchemy.engine import Connection, Engine
 from newsletter.errors import CouldNotRun, Finding
 from newsletter.store import place, schema
 from newsletter.store.courier import Courier
+from newsletter.store.driver import told
 
 BUSY_SECONDS = 30
 """How long a write waits for another process. A bulk import commits every second or so."""
@@ -215,7 +217,7 @@ def _sqlite(url: sa.URL, mirror: Path | None) -> Store:
         )
 
         @sa.event.listens_for(made, "connect")
-        def _connect(driver, _record) -> None:  # type: ignore[no-untyped-def]
+        def _connect(driver, record) -> None:  # type: ignore[no-untyped-def]
             driver.isolation_level = None  # BEGIN is ours: the driver would send a plain one, late
             for pragma in (
                 "journal_mode=WAL",
@@ -227,19 +229,15 @@ def _sqlite(url: sa.URL, mirror: Path | None) -> Store:
                 f"query_only={'ON' if read_only else 'OFF'}",
             ):
                 driver.execute(f"PRAGMA {pragma}")
+            record.info["file"] = place.name(str(url.database))
 
         @sa.event.listens_for(made, "begin")
         def _begin(connection: Connection) -> None:
             # To the driver itself: this runs before every write.
-            refused = connection.dialect.loaded_dbapi.Error
             driver = connection.connection.dbapi_connection
             assert driver is not None
-            try:
+            with told(connection.dialect, begin):
                 driver.cursor().execute(begin)
-            except refused as error:
-                raise sa.exc.DBAPIError.instance(
-                    begin, None, error, refused, dialect=connection.dialect
-                ) from error
 
         return made
 
@@ -247,6 +245,9 @@ def _sqlite(url: sa.URL, mirror: Path | None) -> Store:
 
 
 def _postgresql(url: sa.URL, beside: Path | None, mirror: Path | None) -> Store:
+    for name in ("psycopg", "sqlalchemy.pool"):
+        # Of a line that is cut they tell once more, in a traceback, what the exception says.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     kept = {name: value for name, value in _POSTGRESQL.items() if name not in url.query}
     try:
         writer = sa.create_engine(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from newsletter.errors import CouldNotRun, Finding, Where
@@ -38,6 +40,21 @@ def prepare(file: str) -> None:
                 help="check `[store] url` and that this account may write there",
             )
         ) from error
+
+
+def name(file: str) -> str:
+    """What tells the database that was opened there just now from every copy of it, whatever leads to its folder.
+
+    The file and its write-ahead log: one that has two names by a hard link has two logs,
+    and one that was copied over in place, log taken away, has another. Whoever has the
+    log open keeps it from being made anew.
+    """
+    path = Path(os.path.realpath(file))  # as SQLite itself follows links
+    here, folder = path.stat(), path.parent.stat()
+    told: tuple[object, ...] = here.st_dev, here.st_ino, folder.st_dev, folder.st_ino, path.name
+    with suppress(FileNotFoundError):  # a file system that can keep none
+        told += (path.with_name(f"{path.name}-wal").stat().st_ino,)
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
 def open_to_others(path: Path) -> list[Finding]:

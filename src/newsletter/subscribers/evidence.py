@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from newsletter.subscribers import consent, wordings
@@ -63,35 +64,40 @@ class Reader:
         return found
 
 
+def _missing(claim: Claim) -> Iterator[str]:
+    if not claim.wording and not claim.text:
+        yield "which words were agreed to (consent_wording or consent_text)"
+    if not claim.given_at:
+        yield "when consent was given (consented_at)"
+    if not claim.method and not claim.source:
+        yield "how consent was given (method or source)"
+
+
 def read(
     claim: Claim, language: str, known: dict[str, wordings.Shown], now: dt.datetime
 ) -> Proof | str:
-    """The proof in a claim, or in a few words what it lacks.
+    """The proof in a claim, or in a few words what it lacks, all of it.
 
     `known` maps hashes and versions ("en/1") to registered wordings.
     """
+    lacking = list(_missing(claim))
+    if lacking:
+        return f"it does not say {', nor '.join(lacking)}"
     if claim.wording:
         found = known.get(claim.wording)
         if found is None:
             return "its consent_wording is none that this store knows"
-    elif claim.text:
+    else:
         text = claim.text.strip()
         if len(text) > LONGEST_TEXT or _has_controls(text.replace("\n", "").replace("\t", "")):
             return "its consent_text is no text that anybody agreed to"
         found = wordings.shown(language, wordings.IMPORTED, text)
-    else:
-        return "it does not say which words were agreed to (consent_wording or consent_text)"
-    if not claim.given_at:
-        return "it does not say when consent was given (consented_at)"
     given_at = moment(claim.given_at)
     asked_at = moment(claim.asked_at) if claim.asked_at else None
     if given_at is None or (claim.asked_at and asked_at is None):
         return "its time of consent is no date like 2026-11-21 or 2026-11-21T12:00Z"
     if given_at > now:
         return "its time of consent lies in the future"
-    how = claim.method or claim.source
-    if not how:
-        return "it does not say how consent was given (method or source)"
     if any(
         len(note) > LONGEST_NOTE or _has_controls(note) for note in (claim.method, claim.source)
     ):

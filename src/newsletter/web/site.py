@@ -157,10 +157,7 @@ class Site:
     ) -> Response:
         kind = _kind(name)
         tag = hashlib.sha256(content).hexdigest()[:32]
-        headers = {
-            "Content-Security-Policy": policy,
-            "Cache-Control": _caching(name),
-        }
+        headers = _headers(name, policy)
         if kind.startswith(_COMPRESSED) and len(content) > 1000:
             headers["Vary"] = "Accept-Encoding"
             if "gzip" in request.headers.get("accept-encoding", ""):
@@ -180,11 +177,8 @@ class Site:
             with large.file as file:
                 content = file.read()
             return self._file(request, names[-1], content, self._policy_of(names, content))
-        headers = {
-            "Content-Security-Policy": self._policy_of(names, b""),
-            "Cache-Control": _caching(names[-1]),
-            "ETag": f'"{large.tag}"',
-        }
+        headers = _headers(names[-1], self._policy_of(names, b""))
+        headers["ETag"] = f'"{large.tag}"'
         if headers["ETag"] in request.headers.get("if-none-match", ""):
             large.file.close()
             return Response(status_code=304, headers=headers)
@@ -214,8 +208,18 @@ def _kind(name: str) -> str:
     return _KINDS.get(name.rpartition(".")[2].lower(), "application/octet-stream")
 
 
-def _caching(name: str) -> str:
-    return FOR_EVER if _HASHED.search(name) else "public, max-age=0, must-revalidate"
+def _headers(name: str, policy: str) -> dict[str, str]:
+    """A picture may be shown by others' pages: in a mail that is read in a browser, it is.
+
+    Source: Fetch Standard, Cross-Origin-Resource-Policy header.
+    """
+    headers = {
+        "Content-Security-Policy": policy,
+        "Cache-Control": FOR_EVER if _HASHED.search(name) else "public, max-age=0, must-revalidate",
+    }
+    if _kind(name).startswith("image/"):
+        headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return headers
 
 
 def _read(folder: Path, names: list[str]) -> bytes | Large | str | None:

@@ -4,7 +4,7 @@ Pure states in delivery/states.py; here are the guarded UPDATEs. Each takes the
 caller's transaction (`tx`), except `open_issue`, which owns its own.
 """
 
-from newsletter.delivery.ledger import clock, tally, whereabouts
+from newsletter.delivery.ledger import clock, helm, tally, whereabouts
 from newsletter.delivery.ledger.claims import (
     begin,
     claim,
@@ -77,6 +77,7 @@ __all__ = [
     "expire",
     "fence",
     "halt",
+    "helm",
     "is_overtaken",
     "lines",
     "open_issue",

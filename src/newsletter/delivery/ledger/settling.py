@@ -20,6 +20,7 @@ from newsletter.delivery.ledger.lanes import Job
 from newsletter.delivery.ledger.whereabouts import Life
 from newsletter.delivery.outcome import Kind, Outcome, Stage
 from newsletter.delivery.states import State
+from newsletter.store.tables import attempts, issues
 
 BEFORE_RCPT = frozenset(
     {Stage.CONNECT, Stage.GREETING, Stage.HELLO, Stage.STARTTLS, Stage.AUTH, Stage.MAIL}
@@ -68,10 +69,14 @@ def exchange(
     statements += [claims.beginning(job, sender, moment) for job in following]
     if following:
         statements.append((_BEGUN, (len(following), sender)))
-    statements += [
-        _attempt(job, outcome, sender, moment) for job, outcome in done if _telling(job, outcome)
-    ]
     changed = swift.run(tx, statements)
+    telling = [
+        _attempt(job, outcome, sender, moment)
+        for at, (job, outcome) in enumerate(done)
+        if (_telling(job, outcome) if changed[at] else not _is_told(tx, job, outcome, sender))
+    ]
+    if telling:
+        swift.run(tx, telling)
     states = [
         state_after(outcome.kind) if changed[at] else _late(tx, job, outcome, sender, now)
         for at, (job, outcome) in enumerate(done)
@@ -107,8 +112,27 @@ def _settling(job: Job, outcome: Outcome, sender: str, now: dt.datetime) -> swif
 
 
 def _telling(job: Job, outcome: Outcome) -> bool:
-    """Whether the try gets a row of its own: a plain 250 at the first try says nothing that the delivery does not."""
+    """Whether a try that the delivery took gets a row of its own: a plain 250 at the first says nothing more."""
     return outcome.kind is not Kind.ACCEPTED or job.attempt > 1
+
+
+def _is_told(tx: Connection, job: Job, outcome: Outcome, sender: str) -> bool:
+    """Whether this very try stands there: the commit that wrote it down came to its end, and its answer did not."""
+    row = job.lane.table
+    return bool(
+        tx.scalar(
+            sa.select(sa.literal(1))
+            .join_from(attempts, row, row.c.id == attempts.c.delivery_id)
+            .where(
+                attempts.c.delivery_id == job.id,
+                attempts.c.claim_id == sender,
+                attempts.c.outcome == outcome.kind.value,
+                attempts.c.ended_at >= row.c.begun_at,
+                row.c.attempts == job.attempt,
+            )
+            .limit(1)
+        )
+    )
 
 
 def _attempt(job: Job, outcome: Outcome, sender: str, moment: int | None) -> swift.Statement:
@@ -152,6 +176,9 @@ def _late(
             return None
         case _:
             assert_never(outcome.kind)
+    why = "late answer" if after is not State.ACCEPTED else None
+    if after is State.QUEUED and _is_closed(tx, job):
+        after, why = State.REJECTED, "expired"  # it would wait for ever, and the sum lack it
     table = job.lane.table
     changed = tx.execute(
         sa.update(table)
@@ -163,10 +190,16 @@ def _late(
         )
         .values(
             state=after.value,
-            reason="late answer" if after is not State.ACCEPTED else None,
+            reason=why,
             due_at=due_after(outcome, job, now),
             claim_id=None,
             settled_at=None if after is State.QUEUED else now,
         )
     )
     return after if changed.rowcount else None
+
+
+def _is_closed(tx: Connection, job: Job) -> bool:
+    """Whether the job's issue is, so that nobody is sent it any more; a notice has none."""
+    ended = sa.select(issues.c.closed_at).where(issues.c.period == job.lane.period)
+    return tx.scalar(ended) is not None

@@ -17,6 +17,8 @@ NOT_OFFERED = "not offered"
 NO_PASSWORD = "the password cannot be read"
 NO_AUTHORITY = "the certificate authority's file cannot be read"
 IN_CLEAR = "not outside TLS to another machine"
+GOES_ON = "`newsletter run` goes on by itself, `newsletter send` when it is typed again"
+"""Both of them tell this."""
 
 _CERTIFICATE = {
     9: "the certificate is not valid yet",
@@ -71,7 +73,7 @@ def finding(
                 "NL622",
                 f"the name {relay} of the relay does not resolve",
                 smtp,
-                help="check [delivery.smtp] host and this machine's DNS; sending goes on by itself",
+                help="check [delivery.smtp] host and this machine's DNS; " + GOES_ON,
             )
         case Outcome(stage=Stage.STARTTLS, reply=reply) if "certificate" in reply:
             return Finding(
@@ -112,7 +114,7 @@ def finding(
         "NL620",
         f"{relay} does not answer: {said}",
         smtp,
-        help="check that the mail server runs; sending goes on by itself",
+        help="check that the mail server runs; " + GOES_ON,
     )
 
 
