@@ -19,6 +19,7 @@ from newsletter import resources
 from newsletter.delivery import departure, ledger, notices
 from newsletter.delivery.ledger import NOTICES, whereabouts
 from newsletter.delivery.notices import Word
+from newsletter.delivery.report import Stop
 from newsletter.language import SPOKEN
 from newsletter.store.tables import confirmations, subscribers
 from newsletter.store.tables import notices as table
@@ -136,6 +137,25 @@ def test_an_issue_does_not_wait_for_the_end_of_a_flood_of_sign_ups(sqlite_house:
     assert len(ours) == 8
     assert ours[-1] < 24
     assert len(server.delivered) == 68
+
+
+def test_sign_ups_that_the_server_refuses_pause_no_issue(sqlite_house: House) -> None:
+    """Five refusals for our sake among twenty pause a sender; these were a stranger's choice."""
+    house = sqlite_house
+    readers = house.readers(8)
+    house.open()
+    for at in range(12):
+        asked(house, link=bytes([at]) * 8)
+    strangers = tuple(f"{at:02x}" * 8 for at in range(12))
+
+    def rcpt(line: str) -> str:
+        return "550 5.7.1 blocked" if any(each in line for each in strangers) else "250 ok"
+
+    with relay({Step.RCPT: rcpt}) as server:
+        report = house.send(smtp(server), lanes=[NOTICES, LANE], connections=1)
+
+    assert report.stop is Stop.DONE
+    assert house.sum().accepted == len(readers)
 
 
 def test_a_confirmed_request_fences_its_notice_off(house: House) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.web.house import NOW, House, form
 
 from newsletter.store import tables
-from newsletter.web import bucket, challenge, networks
+from newsletter.web import bucket, challenge, mailing, networks
 from newsletter.web.app import build
 from newsletter.web.networks import Networks
 
@@ -98,6 +98,18 @@ def test_above_the_measure_known_and_new_are_refused_alike_and_nothing_is_kept(
     new = house.post("/subscribe", form("new@example.org"), client=SOMEBODY)
     assert (known.status, known.body) == (new.status, new.body)
     assert house.state() == before
+
+
+def test_a_flood_of_forms_leaves_places_for_everybody_else(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailing, "MOST_AT_ONCE", 0)
+
+    refused = house.subscribe("anna@example.org")
+
+    assert (refused.status, refused.header("retry-after")) == (503, "60")
+    assert house.people() == []
+    assert house.ask("POST", "/leave/" + "A" * 32).status == 200
 
 
 def test_one_click_is_never_counted(house: House) -> None:

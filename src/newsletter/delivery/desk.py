@@ -76,6 +76,7 @@ class Desk:
         """Being begun, or begun and not yet given to a line."""
         self.ended: collections.Counter[State] = collections.Counter()
         self.tempo = Tempo(pace.connections, pace.per_second)
+        self.issue = any(lane.period is not None for lane in lanes)
         self.begun = self.told = time.monotonic()
         self.total = 0
         self.drained_at: float | None = None
@@ -88,12 +89,11 @@ class Desk:
             ledger.owe(self.sender, [])  # it may stand there: a commit is kept whose answer is lost
             raise
         wanted = min(self.pace.connections, self.total)
-        issue = any(lane.period is not None for lane in self.lanes)
-        self.tempo = self.tempo if issue else self.tempo.others
+        self.tempo = self.tempo if self.issue else self.tempo.others
         self.company = Company(self.store, self.sender, self.tempo)
         if wanted:
             self._join()
-        number = self.tempo.sit(wanted, issue=issue)
+        number = self.tempo.sit(wanted, issue=self.issue)
         try:
             try:
                 self.calls = Lines(self.transport, number, self.halt, self.pace.retries)
@@ -105,7 +105,7 @@ class Desk:
             finally:
                 self._finish()
         finally:
-            self.tempo.rise(number, issue=issue)
+            self.tempo.rise(number, issue=self.issue)
         return self._report()
 
     def _sign_on(self) -> None:
@@ -168,7 +168,10 @@ class Desk:
             if outcome.kind is not Kind.ACCEPTED:
                 tempo = self.tempo if job.lane.period is not None else self.tempo.others
                 tempo.heed(outcome, time.monotonic())
-            self.standing.weigh(outcome)
+            # Whom a notice goes to is for anybody to say: beside an issue it speaks of us only
+            # where no reader was named yet.
+            if job.lane.period is not None or not self.issue or outcome.kind is Kind.OUR_FAULT:
+                self.standing.weigh(outcome)
         takers.sort(key=lambda line: line.following is None)
         jobs = self.beginning = [] if self.halt.is_set() else self._granted(takers)
         going = list(zip(takers, jobs, strict=False))

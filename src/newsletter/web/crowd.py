@@ -1,10 +1,10 @@
-"""Who is connected, and which of them we wait for. Pure: it says who must go, and closes nothing.
+"""Whom we wait for. Pure: it says who must go, and closes nothing.
 
     enter -> awaited <-> served -> leave
 
-Where it is full, the one that has been waited for longest goes for whoever
-comes: a reader's request is whole at once, and a thousand strangers who only
-hold a line cannot keep it out. Nobody who is being served is sent away.
+Where too many are waited for, the one that has been for longest goes for
+whoever comes: a reader's request is whole at once, and a thousand strangers
+who only hold a line cannot keep it out. Nobody who is being served is counted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Crowd(Generic[T]):
-    """At most `most` of them, and whoever comes while all others are served. For one thread."""
+    """At most `most` are waited for. For one thread."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -24,24 +24,22 @@ class Crowd(Generic[T]):
         """In the order in which the waiting began."""
 
     def __len__(self) -> int:
-        return len(self._inside)
+        return len(self._awaited)
 
     def enter(self, one: T) -> T | None:
         """`one` has come, and is waited for; who must go for it, None when there is room."""
         self._inside.add(one)
-        self._awaited[one] = None
-        if len(self._inside) <= self._most:
-            return None
-        longest = next(iter(self._awaited))
-        if longest is one:
-            return None
-        self.leave(longest)
-        return longest
+        return self.wait_for(one)
 
-    def wait_for(self, one: T) -> None:
-        """It is its turn to speak, or to read; who is waited for already keeps the place in the order."""
+    def wait_for(self, one: T) -> T | None:
+        """It is its turn to speak, or to read; who must go for it. Who is waited for already keeps its place."""
         if one in self._inside:
             self._awaited.setdefault(one)
+        if len(self._awaited) <= self._most:
+            return None
+        longest = next(iter(self._awaited))
+        self.leave(longest)
+        return longest
 
     def serve(self, one: T) -> None:
         """It has said all that we need."""

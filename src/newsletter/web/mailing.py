@@ -29,6 +29,9 @@ from newsletter.web.pages import Pages, wants_json
 from newsletter.web.parts import WebParts
 from newsletter.web.together import Together
 
+MOST_AT_ONCE = 200
+"""Forms under way: each takes its time, whoever it is for, and a flood of them is not to have every place."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -54,11 +57,21 @@ class MailingForm(ABC):
         self._pages = pages
         self._networks = networks
         self._together = Together(self._act_all, self.together)
+        self._at_once = 0
 
     async def show(self, request: Request) -> Response:
         return self.form(request, self._pages.language(request))
 
     async def post(self, request: Request) -> Response:
+        if self._at_once >= MOST_AT_ONCE:
+            return self._pages.error(request, 503, {"Retry-After": "60"})
+        self._at_once += 1
+        try:
+            return await self._post(request)
+        finally:
+            self._at_once -= 1
+
+    async def _post(self, request: Request) -> Response:
         sent = await fields.read(request)
         began = time.monotonic()
         language = self._pages.language(request, sent.get("language"))

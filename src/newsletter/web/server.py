@@ -41,7 +41,8 @@ READ_SECONDS = 30.0
 """How long an answer may wait for a client that does not read it."""
 
 MOST_CONNECTIONS = 1000
-"""Above it somebody goes for each who comes; memory stays bounded."""
+"""Above it the answer is 503 at once; memory stays bounded. We wait for three of five at most (crowd.py):
+the others' places are for those who have said what they want."""
 
 BACKLOG = 256
 """Connections that the system keeps for us, and that are accepted in one round."""
@@ -71,9 +72,7 @@ class Patient(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._head = self.loop.call_later(self.head_seconds, self._give_up)
-        longest = self._crowd.enter(self)
-        if longest is not None:
-            longest._give_up()
+        _send_away(self._crowd.enter(self))
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -89,7 +88,7 @@ class Patient(H11Protocol):
         if ours and not self.cycle.more_body and self._unread is None:
             self._crowd.serve(self)
         else:
-            self._crowd.wait_for(self)
+            _send_away(self._crowd.wait_for(self))
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -134,6 +133,11 @@ class Patient(H11Protocol):
         self.transport.abort()
 
 
+def _send_away(longest: Patient | None) -> None:
+    if longest is not None:
+        longest._give_up()
+
+
 def _framed_twice(headers: list[tuple[bytes, bytes]]) -> bool:
     """Whether a request says its length in two ways. Source: RFC 9112, section 6.3, point 3."""
     names = {name for name, _ in headers}
@@ -159,7 +163,7 @@ class Server:
         self.host = host
         self.port = port
         most, backlog = room(_files())
-        crowd: Crowd[Patient] = Crowd(most)
+        crowd: Crowd[Patient] = Crowd(most * 3 // 5)
         self._config = uvicorn.Config(
             app,
             http=partial(protocol, crowd=crowd),  # type: ignore[arg-type]
@@ -170,8 +174,7 @@ class Server:
             server_header=False,
             proxy_headers=bool(trusted_proxies),
             forwarded_allow_ips=list(trusted_proxies),
-            # 503 only where all of the crowd, and some more, are served at one moment.
-            limit_concurrency=most + ROUNDS * backlog,
+            limit_concurrency=most,
             backlog=backlog,
             timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=5,
