@@ -19,6 +19,8 @@ from newsletter.store import Store, open_store
 Copies = Callable[[], Store]
 """Opens another copy of one store."""
 
+OF_FILES = pytest.mark.parametrize("copies", ["sqlite"], indirect=True)
+
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def copies(request: pytest.FixtureRequest, tmp_path: Path, migrated_file: Path) -> Iterator[Copies]:
@@ -98,13 +100,12 @@ def test_a_child_that_outlives_its_sender_does_not_keep_the_helm(copies: Copies)
     os.waitpid(child, 0)
 
 
+@OF_FILES
 def test_a_file_that_took_the_name_of_another_is_another_copy(
     copies: Copies, tmp_path: Path
 ) -> None:
     """What was moved away is still sent from by whoever had it open."""
     moved = copies()
-    if moved.dialect != "sqlite":
-        pytest.skip("a server's database is no file")
     file = Path(str(moved._writer.url.database))
     with helm.held(moved):
         file.rename(tmp_path / "moved.db")
@@ -117,13 +118,12 @@ def test_a_file_that_took_the_name_of_another_is_another_copy(
         there.close()
 
 
+@OF_FILES
 def test_a_file_that_was_copied_over_without_its_log_is_another_copy(
     copies: Copies, tmp_path: Path
 ) -> None:
     """`cp backup.db newsletter.db` keeps the inode; who had it open goes on with the log that is gone."""
     there = copies()
-    if there.dialect != "sqlite":
-        pytest.skip("a server's database is no file")
     file = Path(str(there._writer.url.database))
     shutil.copyfile(file, tmp_path / "backup.db")
     with helm.held(there):
