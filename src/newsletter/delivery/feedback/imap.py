@@ -63,7 +63,7 @@ class ImapFolder:
     def batches(self) -> Generator[list[Letter]]:
         """Raises CouldNotRun NL646 when the server cannot be talked to."""
         try:
-            session = self._session = self._open()
+            session = self._open()
             uids = self._unsettled(session)
             for start in range(0, len(uids), BATCH):
                 read = [self._fetch(session, uid) for uid in uids[start : start + BATCH]]
@@ -93,13 +93,16 @@ class ImapFolder:
     def _open(self) -> imaplib.IMAP4:
         box = self._box
         try:
-            if box.security == "tls":
-                session: imaplib.IMAP4 = Secure(box.host, box.port, self._context, self._timeout)
-            else:
-                session = Plain(box.host, box.port, self._timeout)
-                if box.security == "starttls":
-                    session.starttls(self._context)
+            session: imaplib.IMAP4 = (
+                Secure(box.host, box.port, self._context, self._timeout)
+                if box.security == "tls"
+                else Plain(box.host, box.port, self._timeout)
+            )
+            self._session = session
+            if box.security == "starttls":
+                session.starttls(self._context)
         except (imaplib.IMAP4.error, OSError) as error:
+            self._hang_up()
             raise self._trouble("does not answer", error) from error
         try:
             session.login(box.user, box.password())
