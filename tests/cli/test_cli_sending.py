@@ -250,6 +250,7 @@ def test_a_relay_that_is_off_marks_nothing_as_sent_and_a_halt_ends_it(
     assert f"newsletter send {month}" in off.err
     assert "3 readers will not get it" in halted.err
     assert "halted 3" in halted.out
+    assert "halted; was begun" in newsletter("schedule").out
     assert again.code == 0
     assert "nobody was sent anything now" in again.err
     withdrawn = newsletter("issue", "withdraw", month).err

@@ -106,7 +106,8 @@ def _line(rules: Rules, period: Period, opened: dict[str, Sum], now: dt.datetime
     elif due.replace(fold=1).utcoffset() != due.utcoffset():
         notes.append(f"the first of two {rules.month.time}")
     if account:
-        notes.append(f"sent {account.opened_at.astimezone(rules.zone):%Y-%m-%d %H:%M}")
+        did = "halted; was begun" if account.state == "halted" else "sent"
+        notes.append(f"{did} {account.opened_at.astimezone(rules.zone):%Y-%m-%d %H:%M}")
     elif opened and min(opened) < str(period) and now > rules.until(period):
         notes.append("not sent")
     return f"{period}  {due:%a %Y-%m-%d %H:%M} {_offset(due)}  {', '.join(notes)}".rstrip()
