@@ -30,6 +30,7 @@ from newsletter.cli.desk import Desk
 from newsletter.cli.rehearsal import rehearse, trial_house
 from newsletter.cli.serve import NEVER, rebuild
 from newsletter.errors import CouldNotRun
+from newsletter.flows.open import open_issue
 from newsletter.inbox import Inbox
 from newsletter.issue import freeze
 from newsletter.issue.edition import TOKEN_SLOT
@@ -261,15 +262,14 @@ def test_a_relay_that_is_off_marks_nothing_as_sent_and_a_halt_ends_it(
 
 def test_an_issue_is_halted_without_the_key_and_without_a_road(
     readers: Callable[[int], str],
-    inbox: Inbox,
     newsletter: Newsletter,
     letter: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whoever has to stop it has no time to look for either."""
     month = readers(3)
-    inbox.stop()
-    newsletter("send", month)
+    with wiring.House(config.load(letter)) as house:
+        open_issue(house.parts, Period(*map(int, month.split("-"))), house.clock(), early=True)
     monkeypatch.delenv("NEWSLETTER_KEY_FILE")
     _set(letter, 'host = "smtp.provider.net"')
 
