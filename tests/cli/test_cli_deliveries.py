@@ -115,6 +115,7 @@ def test_without_a_month_the_newest_is_listed_and_the_status_names_the_command(
     assert (
         f"in doubt: newsletter deliveries list {sent.month} --in-doubt" in newsletter("status").err
     )
+    assert "every issue adds up; 1 in doubt: `newsletter status`" in newsletter("doctor").out
 
 
 def test_addresses_are_shown_to_who_asks_and_has_the_key(

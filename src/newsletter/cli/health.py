@@ -170,13 +170,18 @@ def _people(house: House) -> Seen:
 
 def _ledger(house: House) -> Seen:
     """Whether every issue still has every reader it was opened for."""
+    from newsletter.cli.account import accounts
     from newsletter.delivery import ledger
 
     if _nobody(house):
         return Seen("ledger", "nothing was sent yet")
     with house.store.read() as tx:
         found = tuple(ledger.uneven(tx))
-    return Seen("ledger", _first(found) if found else "every issue adds up", found)
+    if found:
+        return Seen("ledger", _first(found), found)
+    doubts = sum(account.in_doubt for account in accounts(house))
+    told = f"; {doubts:,} in doubt: `newsletter status`" if doubts else ""
+    return Seen("ledger", f"every issue adds up{told}")
 
 
 def _witness(house: House) -> Seen:
