@@ -226,6 +226,7 @@ def test_a_line_cut_while_the_announced_one_waits_is_noticed_before_its_dot() ->
         (["550 5.1.1 no such reader", "503 no"], Kind.IN_DOUBT),
         (["450 later", "?"], Kind.IN_DOUBT),
         (["450 too early", "250 queued", "250 ok", "250 ok", "354 go on"], Kind.IN_DOUBT),
+        (["450 too early", "250 queued", "250 ok", "250 ok"], Kind.IN_DOUBT),  # the last is late
         (["450 too early", "250 queued", "250 ok", "550 5.1.1 no", "503 no"], Kind.IN_DOUBT),
     ],
 )
